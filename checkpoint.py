@@ -1,0 +1,51 @@
+"""Checkpoints: written whole or not at all, read with errors that a user understands."""
+import os
+import pickle
+from types import SimpleNamespace
+
+import torch
+
+from configurator import UserError
+from looped import build_model
+from tasks import make_task
+
+KEYS = {'model', 'optimizer', 'step', 'rng', 'config'}
+
+
+def write_atomically(path: str, write, mode='w'):
+    """`write(file)` into a temporary file beside `path`, synced, then moved over it: a reader sees old or new."""
+    temporary = f'{path}.{os.getpid()}.tmp'
+    with open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def save(path: str, checkpoint: dict):
+    write_atomically(path, lambda file: torch.save(checkpoint, file), 'wb')
+
+
+def load(path: str, device='cpu') -> dict:
+    """A checkpoint's dict; UserError where the file is missing, cut or not a checkpoint of this project."""
+    try:
+        checkpoint = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f'no checkpoint at {path}') from None
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError):
+        raise UserError(f'{path} is not a readable checkpoint; delete it or name another folder') from None
+    if not isinstance(checkpoint, dict) or not KEYS <= checkpoint.keys():
+        raise UserError(f'{path} is no checkpoint of this project: it needs {", ".join(sorted(KEYS))}')
+    return checkpoint
+
+
+def load_model(folder: str, device='cpu', name: str = 'best.pt'):
+    """(model in evaluation mode, task, step, config) of a run's folder, from its checkpoint alone."""
+    if not os.path.isdir(folder):
+        raise UserError(f'no folder {folder}; give the out_dir of a run, such as out/ghop_1x6')
+    checkpoint = load(os.path.join(folder, name), device)
+    config = SimpleNamespace(**checkpoint['config'])
+    task = make_task(config)
+    model = build_model(config, task.vocab_size, task.block_size).to(device)
+    model.load_state_dict(checkpoint['model'])
+    return model.eval(), task, checkpoint['step'], config

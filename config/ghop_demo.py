@@ -1,0 +1,11 @@
+p = 4
+length = 32
+supervise = 'all'
+n_head = 4
+optimizer = 'adamw'
+learning_rate = 1e-3
+max_steps = 1000
+warmup_steps = 50
+batch_size = 256
+eval_interval = 100
+checkpoint_interval = 500

@@ -1,0 +1,122 @@
+"""Accuracy of a trained model by difficulty and by loops, past the trained depth too.
+
+    python eval_tasks.py out/ghop_1x6 --loops=1,2,4,6,8,12
+
+Writes test.csv (step, split, difficulty, loops, loss, accuracy, count), baselines.csv (shortcuts that do not solve
+the task, on the same examples) and a figure into the run's folder.
+"""
+import csv
+import os
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+import plot
+from checkpoint import load_model
+from configurator import UserError, configure, one_line_errors
+from model import IGNORE
+from runtime import start
+from stages import is_looped, parse_stages, trained_loops
+
+
+@dataclass
+class EvalConfig:
+    # --- what to evaluate
+    checkpoint: str = 'best.pt'                        # file in the run's folder: best.pt or ckpt.pt
+    split: Literal['test', 'val'] = 'test'             # examples never seen in training, either way
+    loops: tuple[int, ...] = ()                        # loop counts (default: 1 to twice the trained count)
+    examples: int = 10_000                             # for each difficulty
+    batch_size: int = 1000                             # examples at a time
+    # --- where
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'    # auto: a GPU if there is one
+    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'  # auto: bfloat16 where the hardware is fast at it
+
+    def check(self):
+        if self.examples < 1 or self.batch_size < 1:
+            raise ValueError('examples and batch_size must be at least 1')
+        if self.loops and min(self.loops) < 0:
+            raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
+
+
+def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, loops=(None,)) -> list[dict]:
+    """A row (difficulty, loops, loss, accuracy, count) for every difficulty and loop count, on the task's fixed set.
+
+    An example counts as right when all of its scored targets are (greedy decoding of the answer would be right);
+    loss is the mean cross entropy of a scored target, nats. Processes share the examples; the rows are the same.
+    """
+    was_training = model.training
+    model.eval()
+    rows = []
+    with torch.inference_mode():
+        for difficulty in task.difficulties:
+            sums = {n: torch.zeros(3, dtype=torch.float64, device=runtime.device) for n in loops}
+            lo, hi = runtime.slice(examples)
+            for first in range(lo, hi, batch_size):
+                batch = task.eval_batch(split, difficulty, first, min(first + batch_size, hi))
+                tokens, targets = (torch.from_numpy(part).to(runtime.device) for part in batch)
+                for n in loops:
+                    with runtime.autocast():
+                        logits = model(tokens, n_loops=n)
+                    sums[n] += score(logits, targets)
+            for n in loops:
+                loss, targets_scored, right = runtime.sum(*sums[n].tolist())
+                rows.append(dict(difficulty=difficulty, loops=trained_loops(model.stages) if n is None else n, loss=loss / targets_scored,
+                                 accuracy=right / examples, count=examples))
+    model.train(was_training)
+    return rows
+
+
+def score(logits, targets):
+    """(summed cross entropy, scored targets, examples with every scored target right) of one batch, float64 (3,)."""
+    scored = targets != IGNORE
+    loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction='none')
+    right = ((logits.argmax(-1) == targets) | ~scored).all(1)
+    return torch.stack([loss.double().sum(), scored.double().sum(), right.double().sum()])
+
+
+def baseline_rows(task, split: str, examples: int) -> list[dict]:
+    """Accuracy of the task's shortcuts on the same examples."""
+    rows = []
+    for difficulty in task.difficulties:
+        batch = task.eval_batch(split, difficulty, 0, examples)
+        for name, answers in task.baselines(batch).items():
+            accuracy = float((answers == batch.targets[:, -1]).mean())
+            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=accuracy, count=examples))
+    return rows
+
+
+def write_csv(path: str, rows: list[dict]):
+    with open(path, 'w', encoding='utf-8', newline='') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main(argv):
+    config, folders = configure(EvalConfig, argv, __doc__, positional='folder')
+    if len(folders) != 1:
+        raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
+    folder = folders[0]
+    runtime = start(config.device, config.dtype, 'False')
+    model, task, step, trained = load_model(folder, runtime.device, config.checkpoint)
+    stages = parse_stages(trained.stages)
+    if config.loops and not is_looped(stages):
+        raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
+    loops = (config.loops or tuple(range(1, 2 * trained_loops(stages) + 1))) if is_looped(stages) else (None,)
+    rows = evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loops)
+    rows = [dict(step=step, split=config.split) | row for row in rows]
+    baselines = baseline_rows(task, config.split, config.examples)
+    for row in rows:
+        print(f"{trained.stages}, difficulty {row['difficulty']}, loops {row['loops']}: "
+              f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}, {row['count']} {config.split} examples")
+    write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
+    write_csv(os.path.join(folder, 'baselines.csv'), baselines)
+    plot.loops_figure(folder, config.split)
+
+
+if __name__ == '__main__':
+    with one_line_errors():
+        main(sys.argv[1:])

@@ -1,0 +1,78 @@
+"""What a run tells: CSV files in its folder, a progress bar or plain lines, and wandb where asked for."""
+import csv
+import os
+import sys
+import time
+from dataclasses import asdict
+
+from tqdm import tqdm
+
+from checkpoint import write_atomically
+from configurator import UserError
+
+METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'ms_per_step', 'tokens_per_s', 'mfu')
+EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'count')
+
+
+class CsvLog:
+    """A CSV file of a run. On resumption the rows after `step` go: the run will write them again, the same."""
+
+    def __init__(self, path: str, columns, step: int):
+        kept = []
+        if step and os.path.exists(path):
+            with open(path, encoding='utf-8', newline='') as file:
+                rows = [row for row in csv.reader(file) if len(row) == len(columns)]
+            kept = [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= step]
+        write_atomically(path, lambda file: csv.writer(file).writerows([columns, *kept]))
+        self.columns, self.file = columns, open(path, 'a', encoding='utf-8', newline='')
+
+    def write(self, row: dict):
+        csv.writer(self.file).writerow([row[name] for name in self.columns])
+        self.file.flush()
+
+
+class Console:
+    """A progress bar on a terminal, plain lines elsewhere, nothing on ranks other than 0; wandb gets the same rows."""
+
+    def __init__(self, config, runtime, step: int):
+        self.main, self.last, self.started, self.first = runtime.main, config.max_steps, time.perf_counter(), step
+        self.bar = None
+        if self.main and sys.stderr.isatty():
+            self.bar = tqdm(total=config.max_steps, initial=step, unit='step', dynamic_ncols=True)
+        self.wandb = start_wandb(config) if config.wandb and self.main else None
+
+    def step(self, row: dict):
+        text = f"loss {row['loss']:.4f}, lr {row['lr']:.2e}, grad norm {row['grad_norm']:.2f}"
+        speed = f"{row['ms_per_step']:.0f} ms/step, {row['tokens_per_s']:,.0f} tokens/s"
+        if self.bar is not None:
+            self.bar.update(row['step'] - self.bar.n)
+            self.bar.set_postfix_str(text)
+        else:
+            pace = (time.perf_counter() - self.started) / max(1, row['step'] - self.first)
+            eta = time.strftime('%H:%M:%S', time.gmtime(pace * (self.last - row['step'])))
+            self.line(f"step {row['step']}/{self.last}: {text}, {speed}, ETA {eta}")
+        self.remote(row, 'train')
+
+    def evaluation(self, rows: list[dict]):
+        for row in rows:
+            self.line(f"step {row['step']}: {row['split']}, difficulty {row['difficulty']}, loops {row['loops']}: "
+                      f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}")
+            self.remote(row, f"{row['split']}/{row['difficulty']}")
+
+    def line(self, text: str):
+        if self.bar is not None:
+            self.bar.write(text)
+        elif self.main:
+            print(text, flush=True)
+
+    def remote(self, row: dict, group: str):
+        if self.wandb is not None:
+            self.wandb.log({f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}, step=row['step'])
+
+
+def start_wandb(config):
+    try:
+        import wandb
+    except ImportError:
+        raise UserError('wandb=True, but wandb is not installed: pip install wandb') from None
+    return wandb.init(project='looped-transformers', name=os.path.basename(config.out_dir), config=asdict(config))

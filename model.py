@@ -1,0 +1,213 @@
+"""A decoder-only Transformer of k layers: norm, attention, feed-forward, block, GPT, key-value cache.
+
+Pre-norm blocks, as every figure of both papers assumes; neither paper states norm, activation or biases, so they
+are options. Names of tensor sizes: B batch, T time, C channels, nh heads, hs head size, V vocabulary.
+"""
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+IGNORE = -1  # a target that is not scored
+
+
+@dataclass
+class GPTConfig:
+    """Sizes and choices of a model; `n_layer` counts distinct blocks."""
+    vocab_size: int
+    block_size: int               # most tokens in a sequence (binding for learned positions)
+    n_layer: int
+    n_head: int
+    n_embd: int
+    n_ff: int = 0                 # 0: 4 * n_embd
+    activation: str = 'gelu'      # gelu (tanh form, as GPT-2), relu, geglu (gated: a third matrix)
+    positions: str = 'rope'       # rope, learned, none
+    norm: str = 'rmsnorm'         # rmsnorm, layernorm
+    bias: bool = False            # biases in linear layers and layer norms
+    tie_embeddings: bool = False
+    dropout: float = 0.0
+    init_std: float = 0.02
+
+
+class KVCache:
+    """Keys and values of earlier tokens, one slot for every application of a block (a looped block has many).
+
+    Slots that are (B, nh, T_max, hs). `length` tokens are valid; GPT.forward advances it once all slots are written.
+    """
+
+    def __init__(self, n_slots: int, batch: int, length_max: int, config: GPTConfig, device=None, dtype=None):
+        shape = (n_slots, batch, config.n_head, length_max, config.n_embd // config.n_head)
+        self.keys, self.values = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
+        self.length = 0
+
+    def update(self, slot: int, k, v):
+        """Appends k and v (B, nh, T, hs) to a slot; returns all of the slot up to and with them."""
+        end = self.length + k.size(2)
+        if end > self.keys.size(3):
+            raise ValueError(f'the cache holds {self.keys.size(3)} tokens, {end} were given')
+        self.keys[slot, :, :, self.length:end] = k
+        self.values[slot, :, :, self.length:end] = v
+        return self.keys[slot, :, :, :end], self.values[slot, :, :, :end]
+
+
+def make_norm(config: GPTConfig) -> nn.Module:
+    if config.norm == 'layernorm':
+        return nn.LayerNorm(config.n_embd, bias=config.bias)
+    return nn.RMSNorm(config.n_embd, eps=1e-6)
+
+
+def rope_table(length: int, head_size: int, device=None):
+    """cos and sin (T, hs/2) of the rotary angles t / 10000^(2i/hs) (Su et al. 2021, Eq. 15)."""
+    frequency = 10000.0 ** (-torch.arange(0, head_size, 2, device=device).float() / head_size)
+    angle = torch.arange(length, device=device).float()[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def rotate(x, cos, sin):
+    """Turns the pairs (x_i, x_{i + hs/2}) of every head by the angle of their position; x is (B, nh, T, hs)."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).type_as(x)
+
+
+def causal_attention(q, k, v, dropout_p: float = 0.0):
+    """Softmax attention in which query t of T sees the first S - T + t + 1 of S keys; q (B, nh, T, hs) -> the same.
+
+    On a CPU the fused kernel is slow for short sequences; there the plain form, compiled, is faster.
+    """
+    B, nh, T, hs = q.shape
+    S = k.size(2)
+    if T == S and (q.is_cuda or T > 512):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout_p)
+    mask = torch.full((T, S), -torch.inf, dtype=q.dtype, device=q.device).triu(S - T + 1)
+    q, k, v = (heads.reshape(B * nh, -1, hs) for heads in (q, k, v))
+    weights = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=hs ** -0.5).softmax(-1)  # (B * nh, T, S)
+    return (F.dropout(weights, dropout_p) @ v).view(B, nh, T, hs)
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.n_head, self.dropout = config.n_head, config.dropout
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
+        self.proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(self, x, rope=None, cache=None, slot=None):
+        B, T, C = x.shape
+        qkv = self.qkv(x).view(B, T, 3, self.n_head, C // self.n_head)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, nh, T, hs)
+        if rope is not None:
+            q, k = rotate(q, *rope), rotate(k, *rope)
+        if cache is not None:
+            k, v = cache.update(slot, k, v)
+        y = causal_attention(q, k, v, self.dropout if self.training else 0.0)
+        return self.proj(y.transpose(1, 2).reshape(B, T, C))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with gelu or relu between, or the gated form with gelu (Shazeer 2020, geglu)."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        width = config.n_ff or 4 * config.n_embd
+        self.activation = config.activation
+        self.up = nn.Linear(config.n_embd, width, bias=config.bias)
+        self.gate = nn.Linear(config.n_embd, width, bias=config.bias) if self.activation == 'geglu' else None
+        self.down = nn.Linear(width, config.n_embd, bias=config.bias)
+
+    def forward(self, x):
+        if self.activation == 'relu':
+            return self.down(F.relu(self.up(x)))
+        if self.gate is not None:
+            return self.down(F.gelu(self.gate(x), approximate='tanh') * self.up(x))
+        return self.down(F.gelu(self.up(x), approximate='tanh'))
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.norm1, self.attention = make_norm(config), Attention(config)
+        self.norm2, self.feed_forward = make_norm(config), FeedForward(config)
+        self.dropout = config.dropout
+
+    def forward(self, x, rope=None, cache=None, slot=None):
+        p = self.dropout if self.training else 0.0
+        x = x + F.dropout(self.attention(self.norm1(x), rope, cache, slot), p)
+        return x + F.dropout(self.feed_forward(self.norm2(x)), p)
+
+
+class GPT(nn.Module):
+    """A plain Transformer of n_layer blocks; LoopedGPT overrides only the way through the blocks.
+
+    `depth` is the number of block applications, by which the initial residual branches are scaled (GPT-2's rule,
+    std / sqrt(2 * depth)). Weights are drawn from `generator`, on a CPU: the same seed gives the same model everywhere.
+    """
+
+    def __init__(self, config: GPTConfig, generator: torch.Generator | None = None, depth: int | None = None):
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
+        if config.positions == 'learned':
+            self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
+        self.blocks = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
+        self.final_norm = make_norm(config)
+        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        if config.tie_embeddings:
+            self.head.weight = self.token_embedding.weight
+        if self.head.weight.device.type != 'meta':
+            self.init_weights(generator, depth or config.n_layer)
+
+    @torch.no_grad()
+    def init_weights(self, generator, depth: int):
+        """Normal(0, init_std) for every matrix, zeros for biases; norms keep their ones."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                residual = name.endswith(('proj.weight', 'down.weight'))
+                std = self.config.init_std / math.sqrt(2 * depth if residual else 1)
+                parameter.normal_(0, std, generator=generator)
+            elif name.endswith('bias'):
+                parameter.zero_()
+
+    def forward(self, tokens, targets=None, n_loops=None, cache: KVCache | None = None):
+        """Logits (B, T, V) of tokens (B, T); with targets (B, T) the summed cross entropy of those that are not IGNORE.
+
+        With a cache, `tokens` continue what it holds, and it is advanced by them.
+        """
+        start = cache.length if cache is not None else 0
+        x = self.embed(tokens, start)
+        x = self.through_blocks(x, self.rope(start, tokens.size(1), x.device), n_loops, cache)
+        if cache is not None:
+            cache.length += tokens.size(1)
+        logits = self.readout(x)
+        if targets is None:
+            return logits
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction='sum')
+
+    def embed(self, tokens, start: int = 0):
+        """Token (and learned position) embeddings, (B, T) -> (B, T, C)."""
+        x = self.token_embedding(tokens)
+        if self.config.positions == 'learned':
+            positions = torch.arange(start, start + tokens.size(1), device=tokens.device)
+            x = x + self.position_embedding(positions)
+        return F.dropout(x, self.config.dropout if self.training else 0.0)
+
+    def rope(self, start: int, length: int, device):
+        """cos and sin of positions start .. start + length - 1, or None."""
+        if self.config.positions != 'rope':
+            return None
+        cos, sin = rope_table(start + length, self.config.n_embd // self.config.n_head, device)
+        return cos[start:], sin[start:]
+
+    def through_blocks(self, x, rope, n_loops=None, cache=None):
+        assert n_loops is None, 'a plain GPT takes no loop count'
+        for slot, block in enumerate(self.blocks):
+            x = block(x, rope, cache, slot)
+        return x
+
+    def readout(self, x):
+        return self.head(self.final_norm(x))

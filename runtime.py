@@ -1,0 +1,111 @@
+"""Where a run runs: device, precision, compiler, processes, and the hardware's peak; each choice made here, printed once."""
+import os
+import shutil
+import sysconfig
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from configurator import UserError
+
+# Dense matmul peaks in FLOP/s by dtype, from the vendors' data sheets; what is not here gets no MFU.
+PEAK_FLOPS = {
+    'H100 80GB HBM3': dict(bfloat16=989e12, float32=67e12),
+    'H100 PCIe': dict(bfloat16=756e12, float32=51e12),
+    'A100': dict(bfloat16=312e12, float32=19.5e12),
+    'L4': dict(bfloat16=121e12, float32=30.3e12),
+}
+
+
+@dataclass
+class Runtime:
+    """The resolved choices. `rank` of `world` processes; only rank 0 prints and writes."""
+    device: torch.device
+    dtype: str
+    compile: bool
+    rank: int = 0
+    world: int = 1
+    control: object = None  # a CPU process group for small host-side numbers, so that no GPU has to be waited for
+    notes: tuple = ()       # one line each, for the log
+
+    @property
+    def main(self) -> bool:
+        return self.rank == 0
+
+    def autocast(self):
+        """The context of forward passes: bf16 where chosen, nothing in float32."""
+        if self.dtype == 'bfloat16':
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def sum(self, *numbers: float) -> list[float]:
+        """Sums of host numbers over all processes."""
+        if self.world == 1:
+            return list(numbers)
+        total = torch.tensor(numbers, dtype=torch.float64)
+        dist.all_reduce(total, group=self.control)
+        return total.tolist()
+
+    def slice(self, n: int) -> tuple[int, int]:
+        """This process's part lo, hi of n things; parts differ by one at most."""
+        return n * self.rank // self.world, n * (self.rank + 1) // self.world
+
+    def peak_flops(self) -> float | None:
+        """Matmul peak of all devices together in the dtype in use; None where unknown."""
+        if self.device.type != 'cuda':
+            return None
+        name = torch.cuda.get_device_name(self.device)
+        peaks = [peak for known, peak in PEAK_FLOPS.items() if known in name.split('NVIDIA ')[-1]]
+        return peaks[0][self.dtype] * self.world if peaks else None
+
+
+def start(device='auto', dtype='auto', compile='auto') -> Runtime:
+    """Resolves the three choices and joins torchrun's processes, if that started us."""
+    world = int(os.environ.get('WORLD_SIZE', 1))
+    chosen = pick_device(device)
+    compiled, why = pick_compile(compile, chosen)
+    runtime = Runtime(chosen, pick_dtype(dtype, chosen), compiled, int(os.environ.get('RANK', 0)), world)
+    if world > 1:
+        dist.init_process_group('nccl' if chosen.type == 'cuda' else 'gloo')
+        runtime.control = dist.new_group(backend='gloo')
+    threads = f', {torch.get_num_threads()} threads' if chosen.type == 'cpu' else ''
+    name = torch.cuda.get_device_name(chosen) if chosen.type == 'cuda' else 'cpu'
+    runtime.notes = (f'device {name}{threads}, processes {world}, dtype {runtime.dtype}, compile {why}',)
+    return runtime
+
+
+def pick_device(choice: str) -> torch.device:
+    if choice == 'cuda' and not torch.cuda.is_available():
+        raise UserError('device=cuda, but torch finds no CUDA device; use --device=cpu or --device=auto')
+    if choice == 'cpu' or not torch.cuda.is_available():
+        return torch.device('cpu')
+    device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)))
+    torch.cuda.set_device(device)
+    return device
+
+
+def pick_dtype(choice: str, device: torch.device) -> str:
+    """bfloat16 where the hardware multiplies it natively, a CPU with AVX512-BF16 or AMX included."""
+    if choice != 'auto':
+        return choice
+    if device.type == 'cuda':
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        fast = capabilities.get('avx512_bf16') or capabilities.get('amx_bf16')
+    return 'bfloat16' if fast else 'float32'
+
+
+def pick_compile(choice: str, device: torch.device) -> tuple[bool, str]:
+    """Whether to compile, and the words that say so."""
+    missing = None
+    header = os.path.join(sysconfig.get_paths()['include'], 'Python.h')
+    if not shutil.which(os.environ.get('CXX', 'g++')):
+        missing = 'no C++ compiler found'
+    elif not os.path.exists(header):
+        missing = "Python's C headers not found"
+    if choice == 'False' or missing:
+        return False, 'off' + (f' ({missing})' if missing and choice != 'False' else '')
+    return True, 'on'

@@ -1,0 +1,386 @@
+"""Trains one model: python train.py [config/FILE.py ...] [--key=value ...]
+
+    python train.py config/ghop_1x6.py --max_steps=100
+    torchrun --nproc_per_node=8 train.py config/ghop_1x6.py
+
+The run's folder, out/<name of the last file> unless --out_dir says otherwise, gets config.json, metrics.csv,
+eval.csv, ckpt.pt (the latest state) and best.pt (the best on validation).
+"""
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+from configurator import UserError, configure, one_line_errors
+from stages import effective_depth, is_looped, parse_stages
+from tasks import TASKS, make_task
+
+
+@dataclass
+class Config:
+    # --- model
+    stages: str = '1x6'              # kxL: k distinct layers looped L times; '6x1' is plain, '4x1+4x4+4x1' loops the middle
+    n_embd: int = 128                # width of the residual stream
+    n_head: int = 8                  # attention heads, each n_embd / n_head wide
+    n_ff: int = 0                    # width of the feed-forward layer; 0 takes 4 * n_embd
+    block_size: int = 0              # most tokens in a sequence; 0 takes what the task needs
+    activation: Literal['gelu', 'relu', 'geglu'] = 'gelu'          # of the feed-forward layer; geglu adds a gate
+    positions: Literal['rope', 'learned', 'none'] = 'rope'         # positional encoding
+    norm: Literal['rmsnorm', 'layernorm'] = 'rmsnorm'              # before attention, before feed-forward, at the end
+    bias: bool = False               # biases in linear layers and layer norms
+    tie_embeddings: bool = False     # the head shares the token embedding
+    dropout: float = 0.0             # in training only
+    init_std: float = 0.02           # of initial weights; residual branches get it / sqrt(2 * effective depth)
+    # --- looping
+    input_injection: bool = False    # looped stages add their input before every iteration (B)
+    norm_each_loop: bool = False     # the final norm ends every iteration (B's code)
+    truncate_loops: int = 0          # gradients through the last so many iterations only; 0 is all
+    checkpoint_loops: bool = False   # recompute each iteration in the backward pass: less memory, a third more work
+    # --- task
+    task: Literal['phop'] = 'phop'   # what to learn
+    p: tuple[int, ...] = (16,)       # p-hop: hops; of several, each is drawn equally and given as the first token
+    p_start: tuple[int, ...] = ()    # p-hop: the step from which each p is drawn (default: all from the start)
+    length: int = 256                # p-hop: letters in a sequence
+    n_letters: int = 4               # p-hop: size of the alphabet
+    supervise: Literal['answer', 'all'] = 'answer'                 # loss on the answer, or at every position
+    train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
+    # --- optimisation
+    optimizer: Literal['adafactor', 'adamw'] = 'adafactor'         # adafactor scales its steps by each parameter's RMS
+    learning_rate: float = 1e-3      # at its peak
+    schedule: Literal['cosine', 'constant'] = 'cosine'             # after the warmup; cosine ends at 0
+    warmup_steps: int = 100          # linear, from 0
+    max_steps: int = 2000            # steps of the whole run
+    batch_size: int = 256            # sequences in a step, over all processes and micro-batches
+    micro_batch_size: int = 0        # most sequences at once on a device; 0 takes all of its share
+    weight_decay: float = 0.0        # of matrices
+    beta1: float = 0.9               # adamw
+    beta2: float = 0.99              # adamw
+    grad_clip: float = 1.0           # largest norm of the gradient; 0 is no limit
+    # --- the run
+    seed: int = 0                    # of initial weights and training data; evaluation sets are always the same
+    out_dir: str = ''                # folder of the run (default: out/<name of the last configuration file>)
+    max_minutes: float = 0.0         # save and leave after so long; 0 is no limit
+    log_interval: int = 10           # steps between rows of metrics.csv
+    eval_interval: int = 500         # steps between evaluations on validation examples
+    eval_examples: int = 2000        # for each difficulty
+    checkpoint_interval: int = 500   # steps between checkpoints; the last step always has one
+    resume: Literal['never', 'auto', 'must'] = 'never'             # auto: go on from out_dir's checkpoint if it has one
+    wandb: bool = False              # log to Weights & Biases as well (pip install wandb)
+    dry_run: bool = False            # print parameters, FLOPs, memory and tokens, and leave
+    # --- the machine
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
+    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware is fast at it
+    compile: Literal['auto', 'True', 'False'] = 'auto'             # auto: if there is a compiler
+
+    def check(self):
+        """Relations between fields; ValueError names the fields and what would do."""
+        stages = parse_stages(self.stages)
+        positive = 'n_embd n_head max_steps batch_size log_interval eval_interval eval_examples checkpoint_interval'
+        for name in positive.split():
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
+        for name in 'n_ff truncate_loops train_examples warmup_steps micro_batch_size seed grad_clip'.split():
+            if getattr(self, name) < 0:
+                raise ValueError(f'{name}={getattr(self, name)} must not be negative')
+        if self.n_embd % self.n_head:
+            raise ValueError(f'n_embd={self.n_embd} is not a multiple of n_head={self.n_head}')
+        if self.positions == 'rope' and self.n_embd // self.n_head % 2:
+            raise ValueError(f'positions=rope needs an even head size, not n_embd / n_head = {self.n_embd // self.n_head}')
+        if self.warmup_steps > self.max_steps:
+            raise ValueError(f'warmup_steps={self.warmup_steps} is longer than max_steps={self.max_steps}')
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f'dropout={self.dropout} is not in [0, 1)')
+        if not self.learning_rate > 0:
+            raise ValueError(f'learning_rate={self.learning_rate} must be positive')
+        if (self.input_injection or self.norm_each_loop or self.truncate_loops) and not is_looped(stages):
+            raise ValueError(f'stages={self.stages} holds no loop for input_injection, norm_each_loop or truncate_loops')
+        if self.truncate_loops and not self.input_injection:
+            raise ValueError('truncate_loops without input_injection would cut the embeddings off from the loss')
+        task = make_task(self)
+        if self.block_size and self.block_size < task.block_size:
+            raise ValueError(f'block_size={self.block_size} is too short: the task needs {task.block_size} tokens')
+
+
+if __name__ == '__main__':  # before torch is imported: errors and --help come at once
+    with one_line_errors():
+        config, files = configure(Config, sys.argv[1:], __doc__)
+
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+from torch.nn.parallel import DistributedDataParallel  # noqa: E402
+
+import checkpoint  # noqa: E402
+import runtime as runtimes  # noqa: E402
+from adafactor import Adafactor  # noqa: E402
+from eval_tasks import evaluate  # noqa: E402
+from logs import EVALUATION, METRICS, Console, CsvLog  # noqa: E402
+from looped import build_model  # noqa: E402
+from model import IGNORE  # noqa: E402
+
+# What may differ between a checkpoint and the run that goes on from it: nothing that shapes the model or the data.
+MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval resume wandb dry_run device dtype '
+              'compile max_steps micro_batch_size checkpoint_loops').split()
+
+
+def lr_at(step: int, config) -> float:
+    """Learning rate of a step, from 0: linear warmup, then cosine to 0 at max_steps, or constant (A, App. A.1)."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == 'constant':
+        return config.learning_rate
+    progress = (step - config.warmup_steps) / max(1, config.max_steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def make_optimizer(model, config):
+    """Weight decay on matrices only; every parameter is in exactly one group."""
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    groups = [dict(params=matrices, weight_decay=config.weight_decay), dict(params=others, weight_decay=0.0)]
+    groups = [group for group in groups if group['params']]
+    if config.optimizer == 'adafactor':
+        return Adafactor(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
+
+
+def dry_run(config, task):
+    """Prints what the run would take; the model lives on the meta device, so that its size does not matter."""
+    with torch.device('meta'):
+        model = build_model(config, task.vocab_size, config.block_size)
+    runtime = runtimes.start(config.device, config.dtype, 'False')
+    parameters, flops = model.count_parameters(), model.flops_per_token(config.block_size)
+    tokens = config.max_steps * config.batch_size * config.block_size
+    share = -(-config.batch_size // runtime.world)
+    micro = min(config.micro_batch_size or share, share)
+    state = 8 if config.optimizer == 'adamw' else 0  # bytes a parameter; Adafactor's rows and columns are negligible
+    kept = activation_bytes(model, config, micro, runtime.dtype)
+    depth = effective_depth(parse_stages(config.stages))
+    print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, effective depth {depth}')
+    print(f'parameters         {parameters:,}')
+    print(f'training FLOPs     {flops:,} a token, {flops * tokens:.3g} in all')
+    print(f'tokens             {tokens:,} = {config.max_steps:,} steps x {config.batch_size} x {config.block_size}')
+    print(f'memory a device    about {((8 + state) * parameters + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
+          f'{(8 + state) * parameters / 1e9:.2f}, activations of {micro} sequences {kept / 1e9:.2f}')
+
+
+def activation_bytes(model, config, sequences: int, dtype: str) -> int:
+    """Bytes kept for the backward pass: what one block saves, counted on the meta device, times its applications."""
+    block, T = model.blocks[0].to(getattr(torch, dtype)), config.block_size
+    x = torch.empty(sequences, T, config.n_embd, device='meta', dtype=getattr(torch, dtype), requires_grad=True)
+    weights = {id(parameter) for parameter in block.parameters()}
+    saved = {}
+
+    def count(tensor):
+        if id(tensor) not in weights:
+            saved[tensor.untyped_storage()._cdata] = tensor  # views share a storage; holding it keeps the key unique
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        block(x, model.rope(0, T, 'meta'))
+    one_block = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
+    one_x = x.numel() * x.element_size()
+    logits = 2 * 4 * sequences * T * model.config.vocab_size
+    stages = model.stages
+    if config.checkpoint_loops:
+        return one_x * sum(s.loops for s in stages) + one_block * max(s.layers for s in stages) + logits
+    return one_block * effective_depth(stages) + logits
+
+
+def write_config(config, argv, runtime):
+    """config.json: the resolved fields, the command, versions, device and git commit."""
+    git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
+                         cwd=os.path.dirname(os.path.abspath(__file__)))
+    about = dict(command=' '.join(['python', *argv]), git=git.stdout.strip() or 'unknown', torch=torch.__version__,
+                 python=sys.version.split()[0], runtime=runtime.notes)
+    text = json.dumps(dict(config=asdict(config), about=about), indent=1)
+    checkpoint.write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text + '\n'))
+
+
+class Stop:
+    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second Ctrl-C interrupts at once."""
+
+    def __init__(self, max_minutes: float):
+        self.signal, self.deadline = 0, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.remember)
+
+    def remember(self, number, frame):
+        self.signal = number
+        signal.signal(number, signal.SIG_DFL)
+
+    def wanted(self) -> bool:
+        return bool(self.signal) or time.monotonic() > self.deadline
+
+
+def backward(model, config, runtime, batch, n_targets: int):
+    """Gradients of the mean loss over the global batch; returns this process's share of the summed loss.
+
+    The share is cut into micro-batches; each is normalised by the global count of targets, so that the gradient
+    depends neither on how the batch is cut nor on how many processes share it.
+    """
+    tokens, targets = (torch.from_numpy(part).to(runtime.device, non_blocking=True) for part in batch)
+    size = config.micro_batch_size or max(1, len(tokens))
+    total = torch.zeros((), device=runtime.device)
+    starts = range(0, len(tokens), size)
+    for start in starts:
+        last = start == starts[-1]
+        if runtime.world > 1:
+            model.require_backward_grad_sync = last  # gradients are summed over processes once a step
+        with runtime.autocast():
+            loss = model(tokens[start:start + size], targets[start:start + size])
+        (loss * (runtime.world / n_targets)).backward()  # DDP takes the mean over processes
+        total += loss.detach()
+    return total
+
+
+class Run:
+    """All that a checkpoint holds, and how it is saved and restored."""
+
+    def __init__(self, config, runtime, task):
+        generator = torch.Generator().manual_seed(config.seed)
+        self.config, self.runtime, self.task = config, runtime, task
+        self.model = build_model(config, task.vocab_size, config.block_size, generator).to(runtime.device)
+        self.optimizer = make_optimizer(self.model, config)
+        self.step, self.best = 0, []
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.config.out_dir, name)
+
+    def save(self, name='ckpt.pt'):
+        if self.runtime.main:
+            checkpoint.save(self.path(name), dict(
+                model=self.model.state_dict(), optimizer=self.optimizer.state_dict(), step=self.step, best=self.best,
+                rng=torch.get_rng_state(), config=asdict(self.config)))
+
+    def restore(self):
+        """Goes on from ckpt.pt where `resume` says so; refuses to write over a run that it does not continue."""
+        exists = os.path.exists(self.path('ckpt.pt'))
+        if self.config.resume == 'never' and exists:
+            raise UserError(f'{self.config.out_dir} holds a run already: --resume=auto goes on from its checkpoint, '
+                            'another --out_dir keeps it, deleting the folder starts afresh')
+        if self.config.resume == 'must' and not exists:
+            raise UserError(f'resume=must, but there is no checkpoint at {self.path("ckpt.pt")}')
+        if not exists:
+            return
+        saved = checkpoint.load(self.path('ckpt.pt'), self.runtime.device)
+        for name, value in asdict(self.config).items():
+            old = saved['config'].get(name, value)
+            if name not in MAY_CHANGE and old != value:
+                raise UserError(f'{self.path("ckpt.pt")} was made with {name}={old}, this run asks for {value}; '
+                                'use the same, or another --out_dir')
+        self.model.load_state_dict(saved['model'])
+        self.optimizer.load_state_dict(saved['optimizer'])
+        self.step, self.best = saved['step'], saved['best']
+        torch.set_rng_state(saved['rng'].cpu())
+
+
+def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop: Stop):
+    """The training loop. Every quantity of a step is a function of (configuration, step): resumption is exact."""
+    config, runtime, model = run.config, run.runtime, run.model
+    wrapped = DistributedDataParallel(model) if runtime.world > 1 else model
+    parameters = list(model.parameters())
+    tokens_per_step = config.batch_size * config.block_size
+    flops_per_step, peak = model.flops_per_token(config.block_size) * tokens_per_step, runtime.peak_flops()
+    lo, hi = runtime.slice(config.batch_size)
+    bad_step = torch.zeros((), dtype=torch.long, device=runtime.device)
+    clock, clocked = time.perf_counter(), run.step
+
+    while run.step < config.max_steps:
+        lr = lr_at(run.step, config)
+        for group in run.optimizer.param_groups:
+            group['lr'] = lr
+        if config.dropout:
+            torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
+        batch = run.task.train_batch(config.seed, run.step, config.batch_size, config.train_examples, lo, hi)
+        n_targets, stopping = runtime.sum(float((batch.targets != IGNORE).sum()), float(stop.wanted()))
+        loss = backward(wrapped, config, runtime, batch, n_targets)
+        grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.step += 1
+
+        # A bad step is remembered on the device and read only where the host waits for it anyway.
+        bad_step = torch.where((bad_step == 0) & ~grad_norm.isfinite(), run.step, bad_step)
+        last = run.step == config.max_steps or bool(stopping)
+        due = {name: run.step == config.max_steps or run.step % getattr(config, f'{name}_interval') == 0
+               for name in ('log', 'eval', 'checkpoint')}
+        if (any(due.values()) or last) and bad_step.item():
+            raise SystemExit(f'error: loss or gradient is not finite at step {bad_step.item()}; lower --learning_rate, '
+                             'lengthen --warmup_steps or try --dtype=float32')
+        if due['log']:
+            if runtime.world > 1:
+                dist.all_reduce(loss)
+            seconds = (time.perf_counter() - clock) / (run.step - clocked)
+            row = dict(step=run.step, tokens=run.step * tokens_per_step, loss=loss.item() / n_targets, lr=lr,
+                       grad_norm=grad_norm.item(), ms_per_step=round(1000 * seconds, 2),
+                       tokens_per_s=round(tokens_per_step / seconds),
+                       mfu=round(flops_per_step / seconds / peak, 4) if peak else 'n/a')
+            if runtime.main:
+                metrics.write(row)
+                console.step(row)
+            clock, clocked = time.perf_counter(), run.step
+        paused = time.perf_counter()
+        if due['eval']:
+            evaluate_and_keep_best(run, console, evaluations)
+        if due['checkpoint'] or last:
+            run.save()
+        clock += time.perf_counter() - paused
+        if stopping:
+            break
+
+
+def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
+    """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
+    rows = evaluate(run.model, run.task, run.runtime, 'val', run.config.eval_examples, run.config.batch_size)
+    mean = [sum(row[name] for row in rows) / len(rows) for name in ('accuracy', 'loss')]
+    if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
+        run.best = mean
+        run.save('best.pt')
+    if run.runtime.main:
+        rows = [dict(step=run.step, split='val') | row for row in rows]
+        for row in rows:
+            evaluations.write(row)
+        console.evaluation(rows)
+
+
+def main(config, files, argv):
+    task = make_task(config)
+    config.block_size = config.block_size or task.block_size
+    config.n_ff = config.n_ff or 4 * config.n_embd
+    name = os.path.splitext(os.path.basename(files[-1]))[0] if files else config.task
+    config.out_dir = config.out_dir or os.path.join('out', name)
+    if config.dry_run:
+        return dry_run(config, task)
+    stop = Stop(config.max_minutes)
+    runtime = runtimes.start(config.device, config.dtype, config.compile)
+    run = Run(config, runtime, task)
+    run.restore()
+    if runtime.main:
+        os.makedirs(config.out_dir, exist_ok=True)
+        write_config(config, argv, runtime)
+    if runtime.compile:
+        run.model.compile_blocks()
+    console = Console(config, runtime, run.step)
+    console.line(f'{config.out_dir}: {config.stages} on {config.task}, {run.model.count_parameters():,} parameters, '
+                 f'{run.model.flops_per_token(config.block_size):,} training FLOPs a token')
+    for note in runtime.notes:
+        console.line(note)
+    if run.step:
+        console.line(f'resumed at step {run.step} of {config.max_steps}')
+    logs = [CsvLog(run.path(f'{name}.csv'), columns, run.step) if runtime.main else None
+            for name, columns in (('metrics', METRICS), ('eval', EVALUATION))]
+    train(run, console, *logs, stop)
+    console.line(f'done: {run.step} steps, {config.out_dir}' if run.step >= config.max_steps else
+                 f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
+    if runtime.world > 1:
+        dist.destroy_process_group()
+
+
+if __name__ == '__main__':
+    with one_line_errors():
+        main(config, files, sys.argv)
