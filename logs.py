@@ -65,6 +65,10 @@ class Console:
         elif self.main:
             print(text, flush=True)
 
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
+
     def remote(self, row: dict, group: str):
         if self.wandb is not None:
             self.wandb.log({f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}, step=row['step'])

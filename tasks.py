@@ -157,6 +157,11 @@ class PHop(Task):
             return np.full(len(tokens), self.difficulties[0])
         return np.array(self.difficulties)[tokens[:, 0] - self.none - 1]
 
+    def solve(self, tokens):
+        """The true answers (B, 1) of prompts (B, T), by the definition."""
+        hops = hop(tokens[:, self.several:], self.p_of(tokens), self.n_letters)[:, -1:]
+        return np.where(hops < 0, self.none, hops)
+
     def baselines(self, batch: Batch) -> dict:
         """Answers (B,) of shortcuts that do not hop p times: the most frequent letter, and a single hop."""
         letters = batch.tokens[:, self.several:]

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from configurator import UserError, configure, one_line_errors
-from stages import effective_depth, is_looped, parse_stages
+from stages import effective_depth, is_looped, parse_stages, trained_loops
 from tasks import TASKS, make_task
 
 
@@ -191,30 +191,37 @@ def activation_bytes(model, config, sequences: int, dtype: str) -> int:
     return one_block * effective_depth(stages) + logits
 
 
-def write_config(config, argv, runtime):
-    """config.json: the resolved fields, the command, versions, device and git commit."""
+def write_config(config, argv, runtime, model):
+    """config.json: the resolved fields; the command, versions, device, git commit and the model's size."""
     git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
                          cwd=os.path.dirname(os.path.abspath(__file__)))
     about = dict(command=' '.join(['python', *argv]), git=git.stdout.strip() or 'unknown', torch=torch.__version__,
-                 python=sys.version.split()[0], runtime=runtime.notes)
+                 python=sys.version.split()[0], runtime=runtime.notes, parameters=model.count_parameters(),
+                 flops_per_token=model.flops_per_token(config.block_size), loops=trained_loops(model.stages))
     text = json.dumps(dict(config=asdict(config), about=about), indent=1)
     checkpoint.write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text + '\n'))
 
 
 class Stop:
-    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second Ctrl-C interrupts at once."""
+    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second one ends the process at once."""
 
     def __init__(self, max_minutes: float):
-        self.signal, self.deadline = 0, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.remember)
+        self.asked, self.deadline = False, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
+
+    def __enter__(self):
+        self.before = {number: signal.signal(number, self.remember) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
 
     def remember(self, number, frame):
-        self.signal = number
+        self.asked = True
         signal.signal(number, signal.SIG_DFL)
 
-    def wanted(self) -> bool:
-        return bool(self.signal) or time.monotonic() > self.deadline
+    def wanted(self, step: int) -> bool:
+        return self.asked or time.monotonic() > self.deadline
 
 
 def backward(model, config, runtime, batch, n_targets: int):
@@ -297,7 +304,7 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
         if config.dropout:
             torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
         batch = run.task.train_batch(config.seed, run.step, config.batch_size, config.train_examples, lo, hi)
-        n_targets, stopping = runtime.sum(float((batch.targets != IGNORE).sum()), float(stop.wanted()))
+        n_targets, stopping = runtime.sum(float((batch.targets != IGNORE).sum()), float(stop.wanted(run.step)))
         loss = backward(wrapped, config, runtime, batch, n_targets)
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()
@@ -356,29 +363,36 @@ def main(config, files, argv):
     config.out_dir = config.out_dir or os.path.join('out', name)
     if config.dry_run:
         return dry_run(config, task)
-    stop = Stop(config.max_minutes)
-    runtime = runtimes.start(config.device, config.dtype, config.compile)
-    run = Run(config, runtime, task)
-    run.restore()
-    if runtime.main:
-        os.makedirs(config.out_dir, exist_ok=True)
-        write_config(config, argv, runtime)
-    if runtime.compile:
-        run.model.compile_blocks()
-    console = Console(config, runtime, run.step)
-    console.line(f'{config.out_dir}: {config.stages} on {config.task}, {run.model.count_parameters():,} parameters, '
-                 f'{run.model.flops_per_token(config.block_size):,} training FLOPs a token')
-    for note in runtime.notes:
+    with Stop(config.max_minutes) as stop:
+        runtime = runtimes.start(config.device, config.dtype, config.compile)
+        run = Run(config, runtime, task)
+        run.restore()
+        if runtime.main:
+            os.makedirs(config.out_dir, exist_ok=True)
+            write_config(config, argv, runtime, run.model)
+        console = Console(config, runtime, run.step)
+        greet(run, console)
+        logs = [CsvLog(run.path(f'{name}.csv'), columns, run.step) if runtime.main else None
+                for name, columns in (('metrics', METRICS), ('eval', EVALUATION))]
+        if runtime.compile:
+            run.model.compile_blocks()
+        train(run, console, *logs, stop)
+    console.line(f'done: {run.step} steps, {config.out_dir}' if run.step >= config.max_steps else
+                 f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
+    console.close()
+    if runtime.world > 1:
+        dist.destroy_process_group()
+
+
+def greet(run: Run, console: Console):
+    """What runs, and where, in a few lines."""
+    config, model = run.config, run.model
+    console.line(f'{config.out_dir}: {config.stages} on {config.task}, {model.count_parameters():,} parameters, '
+                 f'{model.flops_per_token(config.block_size):,} training FLOPs a token')
+    for note in run.runtime.notes:
         console.line(note)
     if run.step:
         console.line(f'resumed at step {run.step} of {config.max_steps}')
-    logs = [CsvLog(run.path(f'{name}.csv'), columns, run.step) if runtime.main else None
-            for name, columns in (('metrics', METRICS), ('eval', EVALUATION))]
-    train(run, console, *logs, stop)
-    console.line(f'done: {run.step} steps, {config.out_dir}' if run.step >= config.max_steps else
-                 f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
-    if runtime.world > 1:
-        dist.destroy_process_group()
 
 
 if __name__ == '__main__':

@@ -1,0 +1,19 @@
+"""Shared by all tests: the project's folder on the path, one seed, no leftover compiled code."""
+import os
+import sys
+
+import pytest
+import torch
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def root():
+    return ROOT

@@ -1,0 +1,118 @@
+"""The plain model against transformers' GPT-2 and against itself."""
+import pytest
+import torch
+import torch.nn.functional as F
+
+import model as model_module
+from model import GPT, GPTConfig, IGNORE, causal_attention, rope_table, rotate
+
+
+def small(generator_seed=0, **choices):
+    sizes = dict(vocab_size=11, block_size=16, n_layer=3, n_head=4, n_embd=32)
+    return GPT(GPTConfig(**sizes | choices), torch.Generator().manual_seed(generator_seed))
+
+
+def test_equals_gpt2_of_transformers():
+    transformers = pytest.importorskip('transformers')
+    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(
+        vocab_size=11, n_positions=16, n_embd=32, n_layer=3, n_head=4, bos_token_id=None, eos_token_id=None)).eval()
+    ours = small(positions='learned', norm='layernorm', bias=True, tie_embeddings=True)
+    for parameter in theirs.parameters():  # biases and norms too
+        torch.nn.init.normal_(parameter, std=0.1)
+    copy = {'token_embedding.weight': 'wte.weight', 'position_embedding.weight': 'wpe.weight',
+            'final_norm.weight': 'ln_f.weight', 'final_norm.bias': 'ln_f.bias'}
+    parts = dict(norm1='ln_1', norm2='ln_2')
+    parts |= {'attention.qkv': 'attn.c_attn', 'attention.proj': 'attn.c_proj', 'feed_forward.up': 'mlp.c_fc',
+              'feed_forward.down': 'mlp.c_proj'}
+    copy |= {f'blocks.{i}.{our}.{kind}': f'h.{i}.{their}.{kind}'
+             for i in range(3) for our, their in parts.items() for kind in ('weight', 'bias')}
+    state, source = ours.state_dict(), theirs.transformer.state_dict()
+    for our, their in copy.items():
+        value = source[their]
+        state[our] = value.T if our.endswith('weight') and 'blocks' in our and 'norm' not in our else value
+    state['head.weight'] = state['token_embedding.weight']
+    ours.load_state_dict(state)
+    tokens = torch.randint(0, 11, (2, 16))
+    torch.testing.assert_close(ours(tokens), theirs(tokens).logits, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('positions', ['rope', 'learned', 'none'])
+@pytest.mark.parametrize('activation', ['gelu', 'relu', 'geglu'])
+def test_later_tokens_change_nothing_before_them(positions, activation):
+    model = small(positions=positions, activation=activation)
+    tokens = torch.randint(0, 11, (2, 16))
+    changed = tokens.clone()
+    changed[:, 9:] = (changed[:, 9:] + 1) % 11
+    before, after = model(tokens), model(changed)
+    torch.testing.assert_close(before[:, :9], after[:, :9])
+    assert (before[:, 9:] - after[:, 9:]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize('T,S', [(7, 7), (1, 9), (4, 9)])
+def test_attention_equals_torch(T, S):
+    q, k, v = torch.randn(2, 3, T, 8), torch.randn(2, 3, S, 8), torch.randn(2, 3, S, 8)
+    seen = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+    torch.testing.assert_close(causal_attention(q, k, v), expected)
+
+
+def test_long_sequences_take_the_fused_kernel_and_agree(monkeypatch):
+    q, k, v = (torch.randn(1, 2, 600, 8) for _ in range(3))
+    seen = torch.ones(600, 600, dtype=torch.bool).tril()
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+    calls = []
+    fused = F.scaled_dot_product_attention
+    monkeypatch.setattr(model_module.F, 'scaled_dot_product_attention', lambda *a, **k: calls.append(1) or fused(*a, **k))
+    torch.testing.assert_close(causal_attention(q, k, v), expected, atol=1e-5, rtol=1e-4)
+    assert calls
+
+
+def test_rope_products_depend_on_the_distance_only():
+    q, k = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+    cos, sin = rope_table(40, 8)
+
+    def product(i, j):
+        return (rotate(q, cos[i:i + 1], sin[i:i + 1]) * rotate(k, cos[j:j + 1], sin[j:j + 1])).sum().item()
+    assert product(12, 5) == pytest.approx(product(37, 30), abs=1e-5)
+    assert product(12, 5) != pytest.approx(product(12, 6), abs=1e-3)
+
+
+def test_positions_matter_where_they_should():
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    swapped = torch.tensor([[2, 1, 3, 4]])
+    for positions, sees_order in (('rope', True), ('learned', True), ('none', False)):
+        model = small(positions=positions, n_layer=1)
+        difference = (model(tokens)[0, -1] - model(swapped)[0, -1]).abs().max().item()
+        assert (difference > 1e-5) == sees_order, positions
+
+
+def test_loss_is_the_sum_over_scored_targets():
+    model, tokens = small(), torch.randint(0, 11, (3, 16))
+    targets = torch.randint(0, 11, (3, 16))
+    targets[:, :10] = IGNORE
+    expected = F.cross_entropy(model(tokens)[:, 10:].reshape(-1, 11), targets[:, 10:].reshape(-1), reduction='sum')
+    torch.testing.assert_close(model(tokens, targets), expected)
+
+
+def test_initial_weights_come_from_the_generator_alone_and_scale_with_depth():
+    torch.manual_seed(1)
+    first = small(3)
+    torch.manual_seed(2)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), small(3).parameters(), strict=True))
+    assert not torch.equal(first.head.weight, small(4).head.weight)
+    wide = dict(vocab_size=5, block_size=8, n_layer=2, n_head=4, n_embd=128)
+    weights = GPT(GPTConfig(**wide), torch.Generator().manual_seed(0), depth=50).blocks[0]
+    assert weights.attention.qkv.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert weights.attention.proj.weight.std().item() == pytest.approx(0.02 / 100 ** 0.5, rel=0.05)
+
+
+def test_dropout_acts_in_training_only():
+    model, tokens = small(dropout=0.3), torch.randint(0, 11, (2, 16))
+    assert not torch.equal(model(tokens), model(tokens))
+    model.eval()
+    assert torch.equal(model(tokens), model(tokens))
+
+
+def test_tied_embeddings_are_one_parameter():
+    tied, untied = small(tie_embeddings=True), small()
+    assert sum(p.numel() for p in untied.parameters()) - sum(p.numel() for p in tied.parameters()) == 11 * 32
