@@ -14,12 +14,16 @@ KEYS = {'model', 'optimizer', 'step', 'rng', 'config'}
 
 def write_atomically(path: str, write, mode='w'):
     """`write(file)` into a temporary file beside `path`, synced, then moved over it: a reader sees old or new."""
-    temporary = f'{path}.{os.getpid()}.tmp'
-    with open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = f'{path}.tmp'
+    try:
+        with open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
 
 
 def save(path: str, checkpoint: dict):

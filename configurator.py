@@ -150,13 +150,11 @@ def describe(kind) -> str:
 
 def help_text(cls, usage: str) -> str:
     """Usage, then every field with its default and the comment on its line; a `# --- title` line is a heading."""
-    lines = [usage.strip(), '']
+    lines = [usage.strip()]
     for line in inspect.getsource(cls).splitlines():
         field = re.match(r'    (\w+): [^=]+ = (.+?)\s*(?:#\s*(.*))?$', line)
         if heading := re.match(r'    # --- (.*?)\s*-*$', line):
             lines += ['', heading[1]]
         elif field:
             lines.append(f'  --{field[1]}={field[2].strip(chr(39))}'.ljust(34) + f' {field[3] or ""}')
-        elif (more := re.match(r'    \s+# (.*)$', line)) and len(lines) > 2:
-            lines.append(' ' * 35 + more[1])
     return '\n'.join(lines)

@@ -84,7 +84,7 @@ class Task:
     def examples(self, split: str, seed: int, ids, difficulty):
         """The examples `ids` (B,) of a split, of the given difficulty (B,): prompt and answer, (B, T) uint8."""
         out, todo = None, np.arange(len(ids))
-        for attempt in range(10_000):
+        for attempt in range(1000):
             drawn = self.draw(key_of(SPLITS.index(split), seed, attempt), ids[todo], difficulty[todo])
             out = np.empty((len(ids), drawn.shape[1]), drawn.dtype) if out is None else out
             out[todo] = drawn

@@ -13,12 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from configurator import UserError, configure, one_line_errors
 from stages import effective_depth, is_looped, parse_stages, trained_loops
-from tasks import TASKS, make_task
+from tasks import make_task
 
 
 @dataclass

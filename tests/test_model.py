@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 import model as model_module
-from model import GPT, GPTConfig, IGNORE, causal_attention, rope_table, rotate
+from model import GPT, IGNORE, GPTConfig, causal_attention, rope_table, rotate
 
 
 def small(generator_seed=0, **choices):

@@ -5,14 +5,15 @@ import pytest
 from tasks import IGNORE, PHop, hop, sample_phop, split_of, train_ids
 
 
+def hop_at(letters, i, p):
+    """hop_p at position i, counted from 1, straight from A, Def. A.1."""
+    for _ in range(p):
+        i = max([0] + [j for j in range(2, i + 1) if letters[j - 2] == letters[i - 1]]) if i else 0
+    return letters[i - 1] if i else -1
+
+
 def hop_by_definition(letters, p):
-    """hop_p at every position, straight from A, Def. A.1, positions from 1."""
-    def find(i, times):
-        for _ in range(times):
-            i = max([0] + [j for j in range(2, i + 1) if letters[j - 2] == letters[i - 1]]) if i else 0
-        return i
-    ends = [find(i, p) for i in range(1, len(letters) + 1)]
-    return [letters[end - 1] if end else -1 for end in ends]
+    return [hop_at(letters, i, p) for i in range(1, len(letters) + 1)]
 
 
 def letters_of(text):
@@ -37,7 +38,7 @@ def test_sampled_chains_give_p_hops_and_the_answer(p, length, n_letters):
     task = PHop((p,), length, n_letters)
     sampled = sample_phop(np.array([5], np.uint64), np.arange(300), p, length, n_letters)
     for row in sampled.tolist():
-        assert hop_by_definition(row[:-1], p)[-1] == row[-1]
+        assert hop_at(row[:-1], length, p) == row[-1]
     batch = PHop((p,), length, n_letters).batch(sampled, 'answer')
     assert (batch.targets[:, :-1] == IGNORE).all() and (batch.targets[:, -1] == sampled[:, -1]).all()
     assert (task.solve(batch.tokens)[:, 0] == sampled[:, -1]).all()

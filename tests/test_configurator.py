@@ -1,0 +1,147 @@
+"""Order of precedence, types, help, and bad input: one line, exit code 2, nothing written."""
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from configurator import UserError, configure
+
+
+@dataclass
+class Example:
+    # --- sizes
+    width: int = 3                        # how wide
+    rate: float = 0.5                     # how fast
+    flag: bool = False
+    name: str = 'x'                       # what it is called
+    mode: Literal['auto', 'True'] = 'auto'
+    p: tuple[int, ...] = (16,)
+
+    def check(self):
+        if self.width > 100:
+            raise ValueError(f'width={self.width} is above 100')
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding='utf-8')
+    return str(path)
+
+
+def test_defaults_then_files_in_order_then_arguments(tmp_path):
+    first = write(tmp_path, 'a.py', 'import math\n_half = 2\nwidth = int(math.sqrt(16)) * _half\nname = "a"\nrate = 1')
+    second = write(tmp_path, 'b.py', 'name = "b"')
+    config, words = configure(Example, [first, '--rate=2.5', second], '')
+    assert (config.width, config.name, config.rate, words) == (8, 'b', 2.5, [first, second])
+    assert isinstance(config.rate, float)
+
+
+@pytest.mark.parametrize('argument,field,value', [
+    ('--p=1,2,4', 'p', (1, 2, 4)), ('--p=(8,)', 'p', (8,)), ('--flag=True', 'flag', True), ('--rate=1e-3', 'rate', 1e-3),
+    ('--width=1_000_0', 'width', None), ('--mode=True', 'mode', 'True'), ('--name=a=b', 'name', 'a=b'), ('--p=', 'p', ()),
+    ('--name=', 'name', ''), ('--rate=3', 'rate', 3.0)])
+def test_typed_arguments(argument, field, value):
+    if value is None:
+        with pytest.raises(UserError, match='above 100'):
+            configure(Example, [argument], '')
+    else:
+        assert getattr(configure(Example, [argument], '')[0], field) == value
+
+
+def test_values_in_a_file_are_typed_too(tmp_path):
+    path = write(tmp_path, 'a.py', 'p = [1, 2]\nmode = True')
+    config, _ = configure(Example, [path], '')
+    assert config.p == (1, 2) and config.mode == 'True'
+    for line in ('width = 1.5', 'width = True', 'p = "a"', 'flag = 1', 'name = 3', 'rate = None'):
+        with pytest.raises(UserError, match='takes .* in .*b.py'):
+            configure(Example, [write(tmp_path, 'b.py', line)], '')
+
+
+def test_a_row_file_builds_on_another(root):
+    from train import Config
+    config, _ = configure(Config, [os.path.join(root, 'config', 'ghop_1x6.py')], '')
+    assert (config.stages, config.max_steps, config.p) == ('1x6', 200_000, (16,))
+
+
+def test_help_lists_every_field(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        configure(Example, ['--help'], 'usage line')
+    text = capsys.readouterr().out
+    assert leaving.value.code == 0 and text.startswith('usage line') and '\nsizes\n' in text
+    assert '--width=3' in text and 'how wide' in text
+    assert all(f'--{name}=' in text for name in ('rate', 'flag', 'name', 'mode', 'p'))
+
+
+BAD = [  # arguments, what the line must name
+    (['--max_step=5'], 'max_steps'),
+    (['--batchsize=5'], 'batch_size'),
+    (['--zzzzzz=5'], '--help'),
+    (['--max_steps'], '--max_steps=VALUE'),
+    (['-max_steps=5'], '--max_steps=VALUE'),
+    (['--max_steps=ten'], 'whole number'),
+    (['--max_steps=1e3'], 'whole number'),
+    (['--learning_rate=fast'], 'a number'),
+    (['--dry_run=yes'], 'True or False'),
+    (['--device=tpu'], 'auto, cpu, cuda'),
+    (['--p=1,x'], 'whole number'),
+    (['no_such_file.py'], 'no_such_file.py'),
+    (['{tmp}'], 'configuration file'),
+    (['{tmp}/syntax.py'], 'syntax.py, line 2'),
+    (['{tmp}/raises.py'], 'raises.py, line 1: ZeroDivisionError'),
+    (['{tmp}/unknown.py'], "'stagse' in"),
+    (['{tmp}/type.py'], 'n_embd takes a whole number'),
+    (['{tmp}/binary.py'], 'UTF-8'),
+    (['--n_embd=100'], 'multiple of n_head'),
+    (['--n_embd=24', '--n_head=8'], 'even head size'),
+    (['--stages=6'], 'kxL'),
+    (['--stages=1x0'], 'kxL'),
+    (['--stages=4x1+', '--dry_run=True'], 'kxL'),
+    (['--max_steps=0'], 'at least 1'),
+    (['--batch_size=-1'], 'at least 1'),
+    (['--warmup_steps=500', '--max_steps=400'], 'longer than max_steps'),
+    (['--dropout=1'], 'dropout'),
+    (['--learning_rate=0'], 'positive'),
+    (['--p=130'], 'p can be 127 at most'),
+    (['--p=0'], 'each at least 1'),
+    (['--p='], 'p-hop takes one or several'),
+    (['--p=2,4', '--p_start=5,6'], 'p_start'),
+    (['--n_letters=1'], '2 to 26'),
+    (['--block_size=10'], 'needs 256 tokens'),
+    (['--stages=6x1', '--input_injection=True'], 'holds no loop'),
+    (['--truncate_loops=2'], 'input_injection'),
+]
+
+
+def run_script(script, arguments, cwd, root):
+    return subprocess.run([sys.executable, os.path.join(root, script), *arguments], cwd=cwd, capture_output=True,
+                          text=True, timeout=120)
+
+
+def is_one_line(result, says):
+    return result.returncode == 2 and result.stdout == '' and len(result.stderr.splitlines()) == 1 and says in result.stderr
+
+
+@pytest.mark.parametrize('arguments,says', BAD, ids=[' '.join(arguments) for arguments, _ in BAD])
+def test_bad_input_ends_in_one_line(arguments, says, tmp_path, root):
+    files, work = tmp_path / 'files', tmp_path / 'work'
+    files.mkdir()
+    work.mkdir()
+    write(files, 'syntax.py', 'n_embd = 128\nn_head = = 3\n')
+    write(files, 'raises.py', 'n_embd = 1 / 0\n')
+    write(files, 'unknown.py', "stagse = '1x6'\n")
+    write(files, 'type.py', 'n_embd = 1.5\n')
+    (files / 'binary.py').write_bytes(b'\xff\xfe\x00')
+    result = run_script('train.py', [argument.format(tmp=files) for argument in arguments], work, root)
+    assert is_one_line(result, says), result.stderr
+    assert list(work.iterdir()) == []
+
+
+def test_bad_input_is_reported_before_torch_is_imported(root):
+    code = ("import sys, runpy\nsys.argv = ['train.py', '--max_step=5']\n"
+            "try:\n    runpy.run_path('train.py', run_name='__main__')\n"
+            "except SystemExit:\n    print('torch' in sys.modules)")
+    result = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert result.stdout.strip() == 'False'

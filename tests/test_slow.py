@@ -1,0 +1,157 @@
+"""Slow checks: kills, signals, several processes, speed, the whole demo path in small."""
+import csv
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from test_train import TIMES, assert_same_runs, rows
+
+from looped import LoopedGPT
+from model import GPTConfig
+
+pytestmark = pytest.mark.slow
+SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all', '--batch_size=24',
+         '--max_steps=300', '--log_interval=1', '--eval_interval=50', '--eval_examples=200', '--dtype=float32',
+         '--checkpoint_interval=20', '--compile=False', '--device=cpu']
+
+
+def command(folder, *more):
+    return [sys.executable, 'train.py', *SMALL, f'--out_dir={folder}', *more]
+
+
+def start(root, folder, *more):
+    return subprocess.Popen(command(folder, *more), cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for_step(folder, step):
+    while True:
+        if os.path.exists(folder / 'metrics.csv'):
+            with open(folder / 'metrics.csv', encoding='utf-8') as file:
+                if len(file.readlines()) > step:
+                    return
+        time.sleep(0.01)
+
+
+def test_killed_at_random_moments_equals_never_killed(tmp_path, root):
+    subprocess.run(command(tmp_path / 'whole'), cwd=root, check=True, capture_output=True)
+    killed, chance, reached = tmp_path / 'killed', random.Random(), []
+    for earliest in (5, 60, 130, 220):
+        process = start(root, killed, '--resume=auto')
+        wait_for_step(killed, earliest)
+        time.sleep(chance.uniform(0, 0.4))
+        process.kill()
+        process.wait()
+        reached.append(len(rows(killed, 'metrics.csv')))
+    assert 5 <= reached[0] < reached[-1] < 300, reached
+    subprocess.run(command(killed, '--resume=auto'), cwd=root, check=True, capture_output=True)
+    assert_same_runs(tmp_path / 'whole', killed)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_leave(number, tmp_path, root):
+    process = start(root, tmp_path / 'run', '--max_steps=100000', '--checkpoint_interval=90000')
+    wait_for_step(tmp_path / 'run', 25)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    saved = torch.load(tmp_path / 'run' / 'ckpt.pt', weights_only=True)['step']
+    assert process.returncode == 0 and saved >= 25
+    assert f'stopped at step {saved} of 100000; --resume=auto' in output and 'Traceback' not in output
+
+
+def losses(folder):
+    return [float(row['loss']) for row in rows(folder, 'metrics.csv')]
+
+
+def test_two_processes_equal_one(tmp_path, root):
+    """Batch 24 in slices of 12 and micro-batches of 5, 5, 2, against one process with 7, 7, 7, 3."""
+    more = ['--max_steps=20', '--eval_interval=10', '--checkpoint_interval=10', '--train_examples=500', '--p=1,2']
+    subprocess.run(command(tmp_path / 'one', *more, '--micro_batch_size=7'), cwd=root, check=True, capture_output=True)
+    launcher = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    two = command(tmp_path / 'two', *more, '--micro_batch_size=5')[1:]
+    result = subprocess.run(launcher + two, cwd=root, capture_output=True, text=True,
+                            env=os.environ | {'OMP_NUM_THREADS': '1'})
+    assert result.returncode == 0, result.stderr
+    assert len(losses(tmp_path / 'two')) == 20
+    assert losses(tmp_path / 'one') == pytest.approx(losses(tmp_path / 'two'), abs=1e-5)
+    for a, b in zip(rows(tmp_path / 'one', 'eval.csv'), rows(tmp_path / 'two', 'eval.csv'), strict=True):
+        assert (a['step'], a['difficulty'], a['count']) == (b['step'], b['difficulty'], b['count'])
+        assert float(a['accuracy']) == pytest.approx(float(b['accuracy']), abs=0.011)
+        assert float(a['loss']) == pytest.approx(float(b['loss']), abs=1e-5)
+    assert result.stdout.count('step 20/20') == 1
+
+
+def test_two_processes_stop_together(tmp_path, root):
+    launcher = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    process = subprocess.Popen(launcher + command(tmp_path / 'run', '--max_steps=100000')[1:], cwd=root, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    wait_for_step(tmp_path / 'run', 30)
+    children = subprocess.run(['ps', '--ppid', str(process.pid), '-o', 'pid='], capture_output=True, text=True)
+    os.kill(int(children.stdout.split()[0]), signal.SIGTERM)  # one rank alone: both must leave
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and 'stopped at step' in output, errors
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason='needs two cores')
+def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
+    """Shape of p-hop (6 layers, 128 wide, 8 heads, 256 tokens); eager fp32 there, our defaults here, alternating."""
+    transformers = pytest.importorskip('transformers')
+    import runtime as runtimes
+    runtime = runtimes.start()
+    if runtime.dtype != 'bfloat16' or not runtime.compile:
+        pytest.skip('this CPU has no fast bfloat16, or there is no compiler')
+    tokens = torch.randint(0, 5, (16, 256))
+    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(
+        vocab_size=5, n_positions=256, n_embd=128, n_layer=6, n_head=8, bos_token_id=None, eos_token_id=None,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, loss_type='ForCausalLM'))
+    ours = LoopedGPT(GPTConfig(5, 256, 0, 8, 128), '6x1', torch.Generator().manual_seed(0))
+    ours.compile_blocks()
+    optimizers = [torch.optim.AdamW(theirs.parameters(), 1e-3), torch.optim.AdamW(ours.parameters(), 1e-3, fused=True)]
+
+    def step_theirs():
+        theirs(input_ids=tokens, labels=tokens).loss.backward()
+
+    def step_ours():
+        with runtime.autocast():
+            loss = ours(tokens, tokens)
+        (loss / tokens.numel()).backward()
+
+    seconds = [[], []]
+    for repeat in range(13):
+        for i, step in enumerate((step_theirs, step_ours)):
+            began = time.perf_counter()
+            step()
+            optimizers[i].step()
+            optimizers[i].zero_grad()
+            if repeat >= 2:
+                seconds[i].append(time.perf_counter() - began)
+    ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
+    print(f'{ratio:.2f} times as fast')
+    assert ratio >= 2
+
+
+def test_from_training_to_tables(tmp_path, root):
+    """train.py, eval_tasks.py, sample.py and plot.py by their command lines, in a folder of their own."""
+    folders = [str(tmp_path / name) for name in ('looped', 'plain')]
+    for folder, stages in zip(folders, ('1x2', '2x1'), strict=True):
+        subprocess.run(command(folder, f'--stages={stages}', '--max_steps=30'), cwd=root, check=True, capture_output=True)
+        result = subprocess.run([sys.executable, 'eval_tasks.py', folder, '--examples=300'], cwd=root, check=True,
+                                capture_output=True, text=True)
+        assert result.stderr == ''
+        assert os.path.getsize(os.path.join(folder, 'test.png')) > 5000
+    assert [row['loops'] for row in rows(folders[0], 'test.csv')] == ['1', '2', '3', '4']
+    out = str(tmp_path / 'demo')
+    result = subprocess.run([sys.executable, 'plot.py', 'demo', *folders, f'--out={out}'], cwd=root, check=True,
+                            capture_output=True, text=True)
+    assert '| 1x2 | 1' in result.stdout and '| one hop |' in result.stdout and os.path.getsize(out + '.png') > 5000
+    with open(out + '.csv', encoding='utf-8', newline='') as file:
+        assert [row['model'] for row in csv.DictReader(file)] == ['1x2', '2x1', 'majority letter', 'one hop']
+    result = subprocess.run([sys.executable, 'sample.py', folders[0], '--prompt=abcadbcadbcabdca'], cwd=root, check=True,
+                            capture_output=True, text=True)
+    assert result.stdout.count('loops') == 4 and 'true answer' in result.stdout and result.stderr == ''
+    assert TIMES

@@ -1,0 +1,205 @@
+"""Training: schedule, exact resumption, micro-batches, evaluation, stopping, what lands on disk."""
+import csv
+import json
+import math
+import os
+import shutil
+
+import pytest
+import torch
+
+import checkpoint
+import train
+from configurator import UserError, build
+from stages import parse_stages
+from train import Config
+
+TIMES = ('ms_per_step', 'tokens_per_s', 'mfu')
+TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12, warmup_steps=3,
+            batch_size=10, log_interval=1, eval_interval=4, eval_examples=20, checkpoint_interval=5, compile='False',
+            dtype='float32', device='cpu')
+
+
+def run(out_dir, **changes):
+    config = build(Config, TINY | dict(out_dir=str(out_dir)) | changes)
+    train.main(config, [], ['train.py'])
+    return str(out_dir)
+
+
+def rows(folder, name):
+    with open(os.path.join(folder, name), encoding='utf-8', newline='') as file:
+        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+
+
+def assert_same_runs(one, two):
+    """Parameters, optimizer, metrics and evaluations, bit for bit."""
+    a, b = (torch.load(os.path.join(folder, 'ckpt.pt'), weights_only=True) for folder in (one, two))
+    assert a['step'] == b['step'] and a['best'] == b['best']
+    assert all(torch.equal(a['model'][name], b['model'][name]) for name in a['model'])
+    for x, y in zip(a['optimizer']['state'].values(), b['optimizer']['state'].values(), strict=True):
+        assert all(torch.equal(torch.as_tensor(x[name]), torch.as_tensor(y[name])) for name in x)
+    for name in ('metrics.csv', 'eval.csv'):
+        assert rows(one, name) == rows(two, name)
+
+
+def stop_at(monkeypatch, step):
+    monkeypatch.setattr(train.Stop, 'wanted', lambda self, now: now >= step - 1)
+
+
+def test_schedule():
+    config = Config(warmup_steps=10, max_steps=110, learning_rate=2.0)
+    rates = [train.lr_at(step, config) for step in range(110)]
+    assert rates[0] == 0.2 and rates[9] == rates[10] == 2.0
+    assert rates[60] == pytest.approx(1.0) and rates[35] == pytest.approx(1 + math.cos(math.pi / 4))
+    assert 0 < rates[-1] < 1e-3 and rates == rates[:10] + sorted(rates[10:], reverse=True)
+    constant = Config(warmup_steps=0, max_steps=5, schedule='constant', learning_rate=2.0)
+    assert [train.lr_at(step, constant) for step in range(5)] == [2.0] * 5
+
+
+@pytest.mark.parametrize('changes', [
+    dict(), dict(optimizer='adamw', weight_decay=0.1), dict(dropout=0.2, train_examples=33),
+    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True), dict(p_start=(0, 6))])
+def test_stopping_and_going_on_equals_never_stopping(tmp_path, monkeypatch, changes):
+    whole = run(tmp_path / 'whole', **changes)
+    for step in (4, 7):  # on an evaluation, and between all intervals
+        with monkeypatch.context() as patch:
+            stop_at(patch, step)
+            run(tmp_path / 'parts', resume='auto', **changes)
+        assert torch.load(tmp_path / 'parts' / 'ckpt.pt', weights_only=True)['step'] == step
+    parts = run(tmp_path / 'parts', resume='must', **changes)
+    assert_same_runs(whole, parts)
+
+
+def test_rows_after_the_checkpoint_are_written_again(tmp_path, monkeypatch):
+    """A run killed between checkpoints leaves rows that its checkpoint has not reached, the last one cut short."""
+    whole = run(tmp_path / 'whole')
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5)
+        cut = run(tmp_path / 'cut')
+    for name in ('metrics.csv', 'eval.csv'):
+        shutil.copy(os.path.join(whole, name), os.path.join(cut, name))
+        with open(os.path.join(cut, name), 'a', encoding='utf-8') as file:
+            file.write('1')
+    run(cut, resume='auto')
+    assert_same_runs(whole, cut)
+
+
+def test_micro_batches_change_nothing_but_rounding(tmp_path):
+    one, two = run(tmp_path / 'one'), run(tmp_path / 'two', micro_batch_size=3)
+    losses = [[float(row['loss']) for row in rows(folder, 'metrics.csv')] for folder in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5) and len(losses[0]) == 12
+
+
+def test_evaluation_changes_no_training(tmp_path):
+    often, seldom = run(tmp_path / 'often', eval_interval=1, dropout=0.2), run(tmp_path / 'seldom', dropout=0.2)
+    assert rows(often, 'metrics.csv') == rows(seldom, 'metrics.csv')
+    by_step = {(row['step'], row['difficulty']): row for row in rows(often, 'eval.csv')}
+    assert all(by_step[row['step'], row['difficulty']] == row for row in rows(seldom, 'eval.csv'))
+    assert len(by_step) == 24
+
+
+def test_loss_falls_and_the_best_is_kept(tmp_path):
+    folder = run(tmp_path / 'run', max_steps=60, learning_rate=0.01, optimizer='adamw', eval_interval=20, warmup_steps=0)
+    losses = [float(row['loss']) for row in rows(folder, 'metrics.csv')]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    accuracies = {}
+    for row in rows(folder, 'eval.csv'):
+        accuracies.setdefault(int(row['step']), []).append(float(row['accuracy']))
+    best = torch.load(os.path.join(folder, 'best.pt'), weights_only=True)
+    assert sum(accuracies[best['step']]) == max(map(sum, accuracies.values()))
+
+
+def test_what_a_run_leaves(tmp_path):
+    folder = run(tmp_path / 'run')
+    assert sorted(os.listdir(folder)) == ['best.pt', 'ckpt.pt', 'config.json', 'eval.csv', 'metrics.csv']
+    with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
+        saved = json.load(file)
+    assert saved['config']['n_ff'] == 64 and saved['config']['block_size'] == 9 and saved['about']['loops'] == 2
+    checkpoint_keys = {'model', 'optimizer', 'step', 'rng', 'config'}
+    assert checkpoint_keys <= checkpoint.load(os.path.join(folder, 'ckpt.pt')).keys()
+    model, task, step, config = checkpoint.load_model(folder, name='ckpt.pt')
+    assert (step, config.stages, task.vocab_size) == (12, '1x2', 7) and not model.training
+
+
+def test_a_run_is_neither_written_over_nor_mixed_with_another(tmp_path):
+    folder = run(tmp_path / 'run')
+    for changes, says in ((dict(), 'holds a run already'), (dict(resume='auto', stages='2x1'), 'stages=1x2'),
+                          (dict(resume='auto', seed=3), 'seed=0')):
+        with pytest.raises(UserError, match=says):
+            run(folder, **changes)
+    with pytest.raises(UserError, match='no checkpoint at'):
+        run(tmp_path / 'none', resume='must')
+    with open(os.path.join(folder, 'ckpt.pt'), 'r+b') as file:
+        file.truncate(1000)
+    with pytest.raises(UserError, match='not a readable checkpoint'):
+        run(folder, resume='auto')
+    assert not (tmp_path / 'none').exists()
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path):
+    folder = run(tmp_path / 'run')
+    before = rows(folder, 'metrics.csv'), rows(folder, 'eval.csv')
+    run(folder, resume='auto')
+    assert (rows(folder, 'metrics.csv'), rows(folder, 'eval.csv')) == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, monkeypatch):
+    real = train.backward
+
+    def broken(model, config, runtime, batch, n_targets):
+        loss = real(model, config, runtime, batch, n_targets)
+        if os.path.exists(tmp_path / 'run' / 'ckpt.pt'):  # after step 5
+            next(model.parameters()).grad[0] = math.nan
+        return loss
+    monkeypatch.setattr(train, 'backward', broken)
+    with pytest.raises(SystemExit, match='not finite at step 6'):
+        run(tmp_path / 'run', log_interval=4)
+    assert torch.load(tmp_path / 'run' / 'ckpt.pt', weights_only=True)['step'] == 5
+
+
+def test_dry_run_tells_and_writes_nothing(tmp_path, capsys):
+    run(tmp_path / 'run', dry_run=True)
+    text = capsys.readouterr().out
+    model = train.build_model(build(Config, TINY), 7, 9)
+    assert f'{model.count_parameters():,}' in text and f'{model.flops_per_token(9):,}' in text and '1,080' in text
+    assert not (tmp_path / 'run').exists()
+
+
+def test_memory_estimate_counts_what_autograd_keeps():
+    """Against the tensors that a real forward pass of the whole model saves, in float32."""
+    config = build(Config, TINY | dict(stages='2x3', block_size=9, n_embd=64, positions='none'))
+    model = train.build_model(config, 7, 9)
+    weights, kept = {p.data_ptr() for p in model.parameters()}, {}
+
+    def count(tensor):
+        if tensor.data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        model(torch.zeros(50, 9, dtype=torch.long))
+    real = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    with torch.device('meta'):
+        estimate = train.activation_bytes(train.build_model(config, 7, 9), config, 50, 'float32')
+    assert estimate == pytest.approx(real, rel=0.1)
+
+
+def test_atomic_writes_leave_old_or_new(tmp_path):
+    path = str(tmp_path / 'file')
+    checkpoint.write_atomically(path, lambda file: file.write('old'))
+    with pytest.raises(RuntimeError):
+        def fail(file):
+            file.write('half of the new')
+            raise RuntimeError
+        checkpoint.write_atomically(path, fail)
+    with open(path, encoding='utf-8') as file:
+        assert file.read() == 'old'
+    assert os.listdir(tmp_path) == ['file']
+
+
+def test_stage_strings_of_all_configuration_files(root):
+    from configurator import configure
+    for name in os.listdir(os.path.join(root, 'config')):
+        if name not in ('__init__.py', '__pycache__'):
+            config, _ = configure(Config, [os.path.join(root, 'config', name)], '')
+            row = name[:-3].split('_')[-1]
+            assert config.stages == row if 'x' in row else parse_stages(config.stages)
