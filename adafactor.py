@@ -1,20 +1,22 @@
 """Adafactor (Shazeer & Stern 2018) that follows an external learning-rate schedule.
 
-torch.optim.Adafactor caps its step at min(lr, 1/sqrt(t)) and cannot be told not to: over A's 400k steps from 0.01
-it would take 52% of the schedule. This one takes `lr` as given, like transformers' with relative_step=False.
+torch.optim.Adafactor caps its step at min(lr, 1/sqrt(t)) and cannot be told not to: over A's 400k steps
+from 0.01 it would take 52% of the schedule. This one takes `lr` as given, like transformers' with
+relative_step=False.
 """
 import torch
 
 
 class Adafactor(torch.optim.Optimizer):
-    """Steps of lr * max(eps_scale, RMS(parameter)) * clipped update (Shazeer & Stern 2018, Alg. 4 and 5, no momentum).
+    """Steps of lr * max(eps_scale, RMS(parameter)) * clipped update (Shazeer & Stern 2018, Alg. 4 and 5).
 
-    Matrices keep one second moment a row and one a column, all else one an element. beta2 at step t is
-    1 - t^decay (Sec. 7.2); the update is divided by max(1, RMS(update) / clip_threshold) (Sec. 6).
+    Matrices keep one second moment a row and one a column, all else one an element; no momentum. beta2 at
+    step t is 1 - t^decay (Sec. 7.2); the update is divided by max(1, RMS(update) / clip_threshold) (Sec. 6).
     weight_decay shrinks a parameter by its own (scaled) step times that. No value ever leaves the device.
     """
 
-    def __init__(self, params, lr: float, decay=-0.8, eps=1e-30, eps_scale=1e-3, clip_threshold=1.0, weight_decay=0.0):
+    def __init__(self, params, lr: float, decay=-0.8, eps=1e-30, eps_scale=1e-3, clip_threshold=1.0,
+                 weight_decay=0.0):
         super().__init__(params, dict(lr=lr, decay=decay, eps=eps, eps_scale=eps_scale,
                                       clip_threshold=clip_threshold, weight_decay=weight_decay))
 

@@ -13,7 +13,7 @@ KEYS = {'model', 'optimizer', 'step', 'rng', 'config'}
 
 
 def write_atomically(path: str, write, mode='w'):
-    """`write(file)` into a temporary file beside `path`, synced, then moved over it: a reader sees old or new."""
+    """`write(file)` into a temporary file beside `path`, synced, moved over it: readers see old or new."""
     temporary = f'{path}.tmp'
     try:
         with open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:

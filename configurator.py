@@ -2,8 +2,8 @@
 
     python train.py config/ghop_1x6.py --max_steps=100
 
-A configuration file is plain Python, run in a namespace of its own; what it assigns to public names must be fields.
-Names that start with an underscore, modules and functions are the file's own business.
+A configuration file is plain Python, run in a namespace of its own; what it assigns to public names must be
+fields. Names that start with an underscore, modules and functions are the file's own business.
 Whatever is wrong with the input ends in one line on stderr and exit code 2.
 """
 import dataclasses
@@ -35,9 +35,9 @@ def one_line_errors():
 def configure(cls, argv: list[str], usage: str, positional='files'):
     """An instance of the dataclass `cls` from the command line; returns (config, words).
 
-    `words` are the arguments without '-', in order: configuration files, or what `positional` calls them, which are
-    then left to the caller. `--help` prints every field and leaves. A method `check` of the dataclass may raise
-    ValueError for relations between fields that do not hold. Every bad input is a UserError.
+    `words` are the arguments without '-', in order: configuration files, or what `positional` calls them,
+    which are left to the caller. `--help` prints every field and leaves. A method `check` of the dataclass
+    may raise ValueError for relations between fields that do not hold. Every bad input is a UserError.
     """
     if '--help' in argv or '-h' in argv:
         print(help_text(cls, usage))
@@ -149,7 +149,7 @@ def describe(kind) -> str:
 
 
 def help_text(cls, usage: str) -> str:
-    """Usage, then every field with its default and the comment on its line; a `# --- title` line is a heading."""
+    """Usage, then every field with its default and the comment on its line; `# --- title` is a heading."""
     lines = [usage.strip()]
     for line in inspect.getsource(cls).splitlines():
         field = re.match(r'    (\w+): [^=]+ = (.+?)\s*(?:#\s*(.*))?$', line)

@@ -2,8 +2,8 @@
 
     python eval_tasks.py out/ghop_1x6 --loops=1,2,4,6,8,12
 
-Writes test.csv (step, split, difficulty, loops, loss, accuracy, count), baselines.csv (shortcuts that do not solve
-the task, on the same examples) and a figure into the run's folder.
+Writes test.csv (step, split, difficulty, loops, loss, accuracy, count), baselines.csv (shortcuts that do not
+solve the task, on the same examples) and a figure into the run's folder.
 """
 import csv
 import os
@@ -42,10 +42,10 @@ class EvalConfig:
 
 
 def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, loops=(None,)) -> list[dict]:
-    """A row (difficulty, loops, loss, accuracy, count) for every difficulty and loop count, on the task's fixed set.
+    """Rows (difficulty, loops, loss, accuracy, count) by difficulty and loop count, on the task's fixed set.
 
-    An example counts as right when all of its scored targets are (greedy decoding of the answer would be right);
-    loss is the mean cross entropy of a scored target, nats. Processes share the examples; the rows are the same.
+    An example is right when all of its scored targets are (greedy decoding of the answer would be right);
+    loss is the mean cross entropy of a scored target, nats. Processes share examples; the rows are the same.
     """
     was_training = model.training
     model.eval()
@@ -63,16 +63,18 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
                     sums[n] += score(logits, targets)
             for n in loops:
                 loss, targets_scored, right = runtime.sum(*sums[n].tolist())
-                rows.append(dict(difficulty=difficulty, loops=trained_loops(model.stages) if n is None else n, loss=loss / targets_scored,
+                n_loops = trained_loops(model.stages) if n is None else n
+                rows.append(dict(difficulty=difficulty, loops=n_loops, loss=loss / targets_scored,
                                  accuracy=right / examples, count=examples))
     model.train(was_training)
     return rows
 
 
 def score(logits, targets):
-    """(summed cross entropy, scored targets, examples with every scored target right) of one batch, float64 (3,)."""
+    """(summed cross entropy, scored targets, examples with all of them right) of one batch, float64 (3,)."""
     scored = targets != IGNORE
-    loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction='none')
+    loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE,
+                           reduction='none')
     right = ((logits.argmax(-1) == targets) | ~scored).all(1)
     return torch.stack([loss.double().sum(), scored.double().sum(), right.double().sum()])
 
@@ -84,7 +86,8 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
         batch = task.eval_batch(split, difficulty, 0, examples)
         for name, answers in task.baselines(batch).items():
             accuracy = float((answers == batch.targets[:, -1]).mean())
-            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=accuracy, count=examples))
+            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=accuracy,
+                             count=examples))
     return rows
 
 
@@ -111,7 +114,8 @@ def main(argv):
     baselines = baseline_rows(task, config.split, config.examples)
     for row in rows:
         print(f"{trained.stages}, difficulty {row['difficulty']}, loops {row['loops']}: "
-              f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}, {row['count']} {config.split} examples")
+              f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}, "
+              f"{row['count']} {config.split} examples")
     write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
     write_csv(os.path.join(folder, 'baselines.csv'), baselines)
     plot.loops_figure(folder, config.split)

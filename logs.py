@@ -15,7 +15,7 @@ EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'count
 
 
 class CsvLog:
-    """A CSV file of a run. On resumption the rows after `step` go: the run will write them again, the same."""
+    """A CSV file of a run. On resumption the rows after `step` go: the run writes them again, the same."""
 
     def __init__(self, path: str, columns, step: int):
         kept = []
@@ -32,10 +32,11 @@ class CsvLog:
 
 
 class Console:
-    """A progress bar on a terminal, plain lines elsewhere, nothing on ranks other than 0; wandb gets the same rows."""
+    """A progress bar on a terminal, plain lines elsewhere, on rank 0 alone; wandb gets the same rows."""
 
     def __init__(self, config, runtime, step: int):
-        self.main, self.last, self.started, self.first = runtime.main, config.max_steps, time.perf_counter(), step
+        self.main, self.started = runtime.main, time.perf_counter()
+        self.first, self.last = step, config.max_steps
         self.bar = None
         if self.main and sys.stderr.isatty():
             self.bar = tqdm(total=config.max_steps, initial=step, unit='step', dynamic_ncols=True)
@@ -55,8 +56,8 @@ class Console:
 
     def evaluation(self, rows: list[dict]):
         for row in rows:
-            self.line(f"step {row['step']}: {row['split']}, difficulty {row['difficulty']}, loops {row['loops']}: "
-                      f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}")
+            self.line(f"step {row['step']}: {row['split']}, difficulty {row['difficulty']}, "
+                      f"loops {row['loops']}: accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}")
             self.remote(row, f"{row['split']}/{row['difficulty']}")
 
     def line(self, text: str):
@@ -71,7 +72,8 @@ class Console:
 
     def remote(self, row: dict, group: str):
         if self.wandb is not None:
-            self.wandb.log({f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}, step=row['step'])
+            numbers = {f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}
+            self.wandb.log(numbers, step=row['step'])
 
 
 def start_wandb(config):
@@ -79,4 +81,5 @@ def start_wandb(config):
         import wandb
     except ImportError:
         raise UserError('wandb=True, but wandb is not installed: pip install wandb') from None
-    return wandb.init(project='looped-transformers', name=os.path.basename(config.out_dir), config=asdict(config))
+    return wandb.init(project='looped-transformers', name=os.path.basename(config.out_dir),
+                      config=asdict(config))

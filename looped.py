@@ -14,8 +14,8 @@ from stages import Stage, distinct_layers, effective_depth, is_looped, parse_sta
 class LoopedGPT(GPT):
     """A GPT whose blocks are grouped in stages, each run L times.
 
-    n_loops, in every call: None for the L of the string, an int in place of every L > 1, or a tensor (B,) with a
-    count for each sample. Samples that are done leave the batch, so the cost is the sum of the counts.
+    n_loops, in every call: None for the L of the string, an int in place of every L > 1, or a tensor (B,)
+    with a count for each sample. Samples that are done leave the batch, so the cost is the sum of the counts.
 
     input_injection: a looped stage with input e computes h_0 = 0, h_{t+1} = f(h_t + e) (B, Sec. 4.1).
     norm_each_loop: the final norm ends every iteration, as in B's code, instead of coming once at the end.
@@ -32,7 +32,7 @@ class LoopedGPT(GPT):
         self.truncate_loops, self.checkpoint_loops = truncate_loops, checkpoint_loops
 
     def through_blocks(self, x, rope, n_loops=None, cache=None):
-        """Runs all stages, (B, T, C) -> the same. Every application of a block has a cache slot of its own."""
+        """Runs all stages, (B, T, C) -> the same. Each application of a block has its own cache slot."""
         if n_loops is not None and not is_looped(self.stages):
             raise ValueError('these stages hold no loop, so they take no loop count')
         slot = 0
@@ -52,7 +52,7 @@ class LoopedGPT(GPT):
     def run_stage(self, stage: Stage, blocks, x, rope, count, cache=None, slot=0):
         """`count` iterations, an int or one for each sample (B,), over x (B, T, C).
 
-        Samples are sorted by their count, longest first: those still running are always a prefix of the batch.
+        Samples are sorted by count, longest first: those still running are always a prefix of the batch.
         """
         order = None
         if isinstance(count, torch.Tensor):
@@ -91,7 +91,7 @@ class LoopedGPT(GPT):
         return self.final_norm(x) if self.norm_each_loop and stage.loops > 1 else x
 
     def truncate(self, x, left: list[int]):
-        """Cuts the gradient of samples with exactly truncate_loops iterations left (`left` is sorted, longest first)."""
+        """Cuts the gradient where exactly truncate_loops iterations are left (`left` is longest first)."""
         if not self.truncate_loops or self.truncate_loops not in left:
             return x
         cut = torch.tensor([n == self.truncate_loops for n in left], device=x.device)
@@ -139,10 +139,10 @@ class LoopedGPT(GPT):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def flops_per_token(self, length: int, n_loops: int | None = None) -> int:
-        """Training FLOPs a token: 6 x (parameters, once per use) + full-square attention over `length`, head included.
+        """Training FLOPs a token: 6 x (parameters, once per use) + full-square attention over `length`.
 
-        The embedding table is a lookup and costs nothing; a tied one counts as the head. Attention: two products of
-        2 * length * C FLOPs forward, twice that backward, in every application of a block.
+        The head is included; the embedding table is a lookup and costs nothing, a tied one counts as head.
+        Attention: two products of 2 * length * C FLOPs forward, twice that backward, at every use of a block.
         """
         stages = with_loops(self.stages, n_loops)
         uses = sum(stage.loops * sum(p.numel() for block in blocks for p in block.parameters())
@@ -154,6 +154,7 @@ class LoopedGPT(GPT):
 def build_model(config, vocab_size: int, block_size: int, generator=None) -> LoopedGPT:
     """The model of a training configuration (any object with its fields)."""
     names = [field.name for field in fields(GPTConfig) if hasattr(config, field.name)]
-    sizes = {name: getattr(config, name) for name in names} | dict(vocab_size=vocab_size, block_size=block_size, n_layer=0)
-    return LoopedGPT(GPTConfig(**sizes), config.stages, generator, config.input_injection, config.norm_each_loop,
-                     config.truncate_loops, config.checkpoint_loops)
+    sizes = {name: getattr(config, name) for name in names}
+    sizes |= dict(vocab_size=vocab_size, block_size=block_size, n_layer=0)
+    return LoopedGPT(GPTConfig(**sizes), config.stages, generator, config.input_injection,
+                     config.norm_each_loop, config.truncate_loops, config.checkpoint_loops)

@@ -1,7 +1,7 @@
 """A decoder-only Transformer of k layers: norm, attention, feed-forward, block, GPT, key-value cache.
 
-Pre-norm blocks, as every figure of both papers assumes; neither paper states norm, activation or biases, so they
-are options. Names of tensor sizes: B batch, T time, C channels, nh heads, hs head size, V vocabulary.
+Pre-norm blocks, as every figure of both papers assumes; neither paper states norm, activation or biases, so
+they are options. Names of tensor sizes: B batch, T time, C channels, nh heads, hs head size, V vocabulary.
 """
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class GPTConfig:
 class KVCache:
     """Keys and values of earlier tokens, one slot for every application of a block (a looped block has many).
 
-    Slots that are (B, nh, T_max, hs). `length` tokens are valid; GPT.forward advances it once all slots are written.
+    Slots are (B, nh, T_max, hs). `length` tokens are valid; GPT.forward advances it once all are written.
     """
 
     def __init__(self, n_slots: int, batch: int, length_max: int, config: GPTConfig, device=None, dtype=None):
@@ -66,13 +66,13 @@ def rope_table(length: int, head_size: int, device=None):
 
 
 def rotate(x, cos, sin):
-    """Turns the pairs (x_i, x_{i + hs/2}) of every head by the angle of their position; x is (B, nh, T, hs)."""
+    """Turns the pairs (x_i, x_{i + hs/2}) of a head by the angle of their position; x is (B, nh, T, hs)."""
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).type_as(x)
 
 
 def causal_attention(q, k, v, dropout_p: float = 0.0):
-    """Softmax attention in which query t of T sees the first S - T + t + 1 of S keys; q (B, nh, T, hs) -> the same.
+    """Softmax attention; query t of T sees the first S - T + t + 1 of S keys; q (B, nh, T, hs) -> the same.
 
     On a CPU the fused kernel is slow for short sequences; there the plain form, compiled, is faster.
     """
@@ -144,8 +144,9 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """A plain Transformer of n_layer blocks; LoopedGPT overrides only the way through the blocks.
 
-    `depth` is the number of block applications, by which the initial residual branches are scaled (GPT-2's rule,
-    std / sqrt(2 * depth)). Weights are drawn from `generator`, on a CPU: the same seed gives the same model everywhere.
+    `depth` is the number of block applications, by which the initial residual branches are scaled (GPT-2's
+    rule, std / sqrt(2 * depth)). Weights are drawn from `generator`, on a CPU: the same seed gives the same
+    model everywhere.
     """
 
     def __init__(self, config: GPTConfig, generator: torch.Generator | None = None, depth: int | None = None):
@@ -174,7 +175,7 @@ class GPT(nn.Module):
                 parameter.zero_()
 
     def forward(self, tokens, targets=None, n_loops=None, cache: KVCache | None = None):
-        """Logits (B, T, V) of tokens (B, T); with targets (B, T) the summed cross entropy of those that are not IGNORE.
+        """Logits (B, T, V) of tokens (B, T); with targets (B, T) the summed cross entropy, IGNORE left out.
 
         With a cache, `tokens` continue what it holds, and it is advanced by them.
         """
@@ -186,7 +187,8 @@ class GPT(nn.Module):
         logits = self.readout(x)
         if targets is None:
             return logits
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction='sum')
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE,
+                               reduction='sum')
 
     def embed(self, tokens, start: int = 0):
         """Token (and learned position) embeddings, (B, T) -> (B, T, C)."""

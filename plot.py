@@ -16,9 +16,9 @@ from statistics import mean, stdev
 import matplotlib
 
 matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from configurator import UserError, configure, one_line_errors  # noqa: E402
+from configurator import UserError, configure, one_line_errors
 
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')  # Okabe and Ito 2008
 
@@ -40,7 +40,8 @@ def read_csv(path: str) -> list[dict]:
         with open(path, encoding='utf-8', newline='') as file:
             return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
     except OSError as error:
-        raise UserError(f'{path}: {error.strerror}; run train.py and then eval_tasks.py on that folder') from None
+        raise UserError(f'{path}: {error.strerror}; run train.py and then eval_tasks.py '
+                        'on that folder') from None
 
 
 def read_run(folder: str) -> dict:
@@ -66,13 +67,18 @@ def accuracy(run: dict) -> float:
 
 def demo_rows(runs: list[dict]) -> list[dict]:
     """A row for every run, then one for every baseline."""
-    rows = [dict(model=run['config']['stages'], seed=run['config']['seed'], parameters=run['about']['parameters'],
-                 training_flops_per_token=run['about']['flops_per_token'], steps=int(run['metrics'][-1]['step']),
-                 training_minutes=round(training_minutes(run), 2), accuracy=round(accuracy(run), 2),
-                 test_examples=int(run['test'][0]['count'])) for run in runs]
+    rows = []
+    for run in runs:
+        config, about = run['config'], run['about']
+        rows.append(dict(model=config['stages'], seed=config['seed'], parameters=about['parameters'],
+                         training_flops_per_token=about['flops_per_token'],
+                         steps=int(run['metrics'][-1]['step']),
+                         training_minutes=round(training_minutes(run), 2), accuracy=round(accuracy(run), 2),
+                         test_examples=int(run['test'][0]['count'])))
     for row in runs[0]['baselines']:
-        rows.append(dict.fromkeys(rows[0], '') | dict(model=row['baseline'], accuracy=round(100 * row['accuracy'], 2),
-                                                      test_examples=int(row['count'])))
+        known = dict(model=row['baseline'], accuracy=round(100 * row['accuracy'], 2),
+                     test_examples=int(row['count']))
+        rows.append(dict.fromkeys(rows[0], '') | known)
     return rows
 
 
@@ -88,8 +94,9 @@ def markdown(rows: list[dict]) -> str:
     groups = defaultdict(list)
     for row in rows:
         groups[row['model']].append(row)
-    lines = ['| model | parameters | training FLOPs a token | steps | training minutes | test accuracy % | seeds |',
-             '|---|---:|---:|---:|---:|---:|---:|']
+    head = ('| model | parameters | training FLOPs a token | steps | training minutes | test accuracy % '
+            '| seeds |')
+    lines = [head, '|---|---:|---:|---:|---:|---:|---:|']
     for name, group in groups.items():
         first = group[0]
         scores = spread([row['accuracy'] for row in group], 2)
@@ -97,8 +104,8 @@ def markdown(rows: list[dict]) -> str:
             lines.append(f'| {name} | | | | | {scores} | |')
             continue
         minutes = spread([row['training_minutes'] for row in group], 1)
-        lines.append(f"| {name} | {first['parameters']:,} | {first['training_flops_per_token']:,} | {first['steps']:,} "
-                     f"| {minutes} | {scores} | {len(group)} |")
+        lines.append(f"| {name} | {first['parameters']:,} | {first['training_flops_per_token']:,} "
+                     f"| {first['steps']:,} | {minutes} | {scores} | {len(group)} |")
     return '\n'.join(lines)
 
 
@@ -110,15 +117,15 @@ def demo_figure(runs: list[dict], path: str):
         name = run['config']['stages']
         color = COLORS[stages.index(name)]
         label = name if run['config']['seed'] == min(r['config']['seed'] for r in runs) else None
-        left.plot([row['step'] for row in run['eval']], [100 * row['accuracy'] for row in run['eval']], color=color,
-                  label=label, linewidth=1.5)
+        left.plot([row['step'] for row in run['eval']], [100 * row['accuracy'] for row in run['eval']],
+                  color=color, label=label, linewidth=1.5)
         loops = [row['loops'] for row in run['test']]
+        scores = [100 * row['accuracy'] for row in run['test']]
         if len(loops) > 1:
-            right.plot(loops, [100 * row['accuracy'] for row in run['test']], marker='o', markersize=4, color=color,
-                       label=label)
+            right.plot(loops, scores, marker='o', markersize=4, color=color, label=label)
             right.axvline(run['about']['loops'], color='grey', linewidth=0.8, linestyle=':')
         else:
-            right.axhline(100 * run['test'][0]['accuracy'], color=color, linestyle='--', linewidth=1, label=label)
+            right.axhline(scores[0], color=color, linestyle='--', linewidth=1, label=label)
     for row, style in zip(runs[0]['baselines'], (':', '-.'), strict=False):
         left.axhline(100 * row['accuracy'], color='grey', linestyle=style, linewidth=1, label=row['baseline'])
     left.set(xlabel='step', ylabel='accuracy %', title='validation, as training proceeds', ylim=(0, 102))
@@ -136,10 +143,10 @@ def loops_figure(folder: str, split: str):
     figure, axes = plt.subplots(figsize=(5, 3.4))
     for color, difficulty in zip(COLORS * 9, dict.fromkeys(row['difficulty'] for row in rows), strict=False):
         own = [row for row in rows if row['difficulty'] == difficulty]
-        axes.plot([row['loops'] for row in own], [100 * row['accuracy'] for row in own], marker='o', color=color,
-                  label=f'difficulty {difficulty:g}')
-    axes.set(xlabel='loops', ylabel='accuracy %', title=f'{os.path.basename(os.path.normpath(folder))}, {split}',
-             ylim=(0, 102))
+        axes.plot([row['loops'] for row in own], [100 * row['accuracy'] for row in own], marker='o',
+                  color=color, label=f'difficulty {difficulty:g}')
+    name = os.path.basename(os.path.normpath(folder))
+    axes.set(xlabel='loops', ylabel='accuracy %', title=f'{name}, {split}', ylim=(0, 102))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=8)
     figure.tight_layout()

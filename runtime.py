@@ -1,4 +1,4 @@
-"""Where a run runs: device, precision, compiler, processes, and the hardware's peak; each choice made here, printed once."""
+"""Where a run runs: device, precision, compiler, processes, the hardware's peak; chosen here, told once."""
 import os
 import shutil
 import sysconfig
@@ -27,7 +27,7 @@ class Runtime:
     compile: bool
     rank: int = 0
     world: int = 1
-    control: object = None  # a CPU process group for small host-side numbers, so that no GPU has to be waited for
+    control: object = None  # a CPU process group for small host-side numbers: no GPU has to be waited for
     notes: tuple = ()       # one line each, for the log
 
     @property

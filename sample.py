@@ -31,8 +31,9 @@ class SampleConfig:
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
 
     def check(self):
-        if self.batch < 1 or self.max_new_tokens < 0 or self.top_k < 0 or self.temperature < 0 or self.seed < 0:
-            raise ValueError('batch must be at least 1; max_new_tokens, top_k, temperature and seed not negative')
+        if self.batch < 1 or min(self.max_new_tokens, self.top_k, self.temperature, self.seed) < 0:
+            raise ValueError('batch must be at least 1; '
+                             'max_new_tokens, top_k, temperature and seed not negative')
         if self.loops and min(self.loops) < 0:
             raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
 
@@ -41,7 +42,7 @@ class SampleConfig:
 def generate(model, tokens, n_new: int, n_loops=None, temperature=0.0, top_k=0, generator=None):
     """Continues tokens (B, T) by n_new, each from the cached keys and values of all before.
 
-    Returns (tokens, probabilities), both (B, n_new); a probability is the model's own, before temperature and top-k.
+    Returns tokens and their probabilities, the model's own before temperature and top-k, both (B, n_new).
     """
     cache = model.new_cache(len(tokens), tokens.size(1) + n_new, n_loops)
     new, chances = [], []
@@ -94,12 +95,14 @@ def main(argv):
         generator = torch.Generator().manual_seed(config.seed)
         answers[n_loops] = generate(model, prompts, config.max_new_tokens or task.answer_length, n_loops,
                                     config.temperature, config.top_k, generator)
-    for row, (prompt, truth) in enumerate(zip(prompts.tolist(), task.solve(prompts.cpu().numpy()), strict=True)):
+    truths = task.solve(prompts.cpu().numpy())
+    for row, (prompt, truth) in enumerate(zip(prompts.tolist(), truths, strict=True)):
         print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
         for n_loops, (tokens, chances) in answers.items():
             name = 'answer' if n_loops is None else f'loops {n_loops}'
             note = '  (as trained)' if n_loops == n_trained else ''
-            print(f'  {name}: {task.decode(tokens[row].tolist())}  {100 * chances[row].prod().item():.1f}%{note}')
+            percent = 100 * chances[row].prod().item()
+            print(f'  {name}: {task.decode(tokens[row].tolist())}  {percent:.1f}%{note}')
 
 
 if __name__ == '__main__':

@@ -13,10 +13,11 @@ class Stage(NamedTuple):
 
 
 def parse_stages(text: str) -> list[Stage]:
-    """'4x1+4x4+4x1' -> [Stage(4, 1), Stage(4, 4), Stage(4, 1)]. ValueError where the string is not of that form."""
+    """'4x1+4x4+4x1' -> [Stage(4, 1), Stage(4, 4), Stage(4, 1)]; ValueError for any other form."""
     parts = [re.fullmatch(r'\s*(\d+)x(\d+)\s*', part) for part in text.split('+')]
     if not all(parts) or any(int(number) < 1 for part in parts for number in part.groups()):
-        raise ValueError(f"stages={text!r} is not of the form kxL, such as 1x6, 6x1 or 4x1+4x4+4x1, all at least 1")
+        raise ValueError(f"stages={text!r} is not of the form kxL, such as 1x6, 6x1 or 4x1+4x4+4x1, "
+                         "all at least 1")
     return [Stage(int(part[1]), int(part[2])) for part in parts]
 
 

@@ -1,8 +1,8 @@
 """What a task is, and p-hop induction. Numpy only: batches are made on the CPU, models know nothing of tasks.
 
-Every example is a pure function of (split, seed, number): no generator has a state, so a batch depends on neither the
-number of processes nor on what was drawn before. An example belongs to the split that the hash of its tokens says;
-one that falls into another split is drawn again. So training, validation and test are disjoint by construction.
+Every example is a pure function of (split, seed, number): no generator has a state, so a batch depends on
+neither the number of processes nor what was drawn before. An example belongs to the split that the hash of
+its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
 """
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Batch(NamedTuple):
-    """tokens and targets (B, T), int64; the target at t is what the model should say after token t, or IGNORE."""
+    """tokens and targets (B, T), int64; target t is what the model should say after token t, or IGNORE."""
     tokens: np.ndarray
     targets: np.ndarray
 
 
 def mix(x):
-    """The output function of SplitMix64 (Steele et al. 2014) on uint64: neighbours become independent bits."""
+    """The output function of SplitMix64 (Steele et al. 2014) on uint64: neighbours become independent."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -53,7 +53,7 @@ def split_of(tokens):
 
 
 def train_ids(seed: int, step: int, batch_size: int, train_examples: int, lo: int, hi: int):
-    """Numbers of the examples lo .. hi - 1 of step's batch: endless, or epochs over a fixed set in fresh random order."""
+    """Numbers of examples lo .. hi - 1 of step's batch: endless, or epochs, each in fresh random order."""
     place = np.arange(step * batch_size + lo, step * batch_size + hi)
     if not train_examples:
         return place
@@ -77,12 +77,12 @@ def epoch_order(seed: int, epoch: int, n: int):
 class Task:
     """Splits and batches; a task adds `draw`, `batch`, `encode`, `decode`, `baselines` and these attributes.
 
-    vocab_size, block_size (tokens in an example), difficulties (evaluated apart), answer_length (tokens after the
-    prompt).
+    vocab_size, block_size (tokens in an example), difficulties (evaluated apart), answer_length (tokens after
+    the prompt).
     """
 
     def examples(self, split: str, seed: int, ids, difficulty):
-        """The examples `ids` (B,) of a split, of the given difficulty (B,): prompt and answer, (B, T) uint8."""
+        """The examples `ids` (B,) of a split, of difficulty (B,): prompt and answer, (B, T) uint8."""
         out, todo = None, np.arange(len(ids))
         for attempt in range(1000):
             drawn = self.draw(key_of(SPLITS.index(split), seed, attempt), ids[todo], difficulty[todo])
@@ -94,15 +94,17 @@ class Task:
         raise ValueError(f'no {split} example found: the task has too few distinct problems to be split')
 
     def train_batch(self, seed: int, step: int, batch_size: int, train_examples=0, lo=0, hi=None) -> Batch:
-        """Examples lo .. hi - 1 of the batch of `step`. A fixed set is the same for every seed, its order is not."""
+        """Examples lo .. hi - 1 of step's batch. A fixed set is the same for every seed, its order is not."""
         ids = train_ids(seed, step, batch_size, train_examples, lo, batch_size if hi is None else hi)
         data_seed = 0 if train_examples else seed + 1
-        active = np.array([d for d, start in zip(self.difficulties, self.starts, strict=True) if start <= step])
+        starts = zip(self.difficulties, self.starts, strict=True)
+        active = np.array([difficulty for difficulty, start in starts if start <= step])
         chosen = random_words(key_of(data_seed, 77), ids, 1)[:, 0] % np.uint64(len(active))
-        return self.batch(self.examples('train', data_seed, ids, active[chosen.astype(np.int64)]), self.supervise)
+        examples = self.examples('train', data_seed, ids, active[chosen.astype(np.int64)])
+        return self.batch(examples, self.supervise)
 
     def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
-        """Examples lo .. hi - 1 of the one evaluation set of this split and difficulty; only the answer is scored."""
+        """Examples lo .. hi - 1 of the one set of this split and difficulty; only the answer is scored."""
         ids = np.arange(lo, hi)
         return self.batch(self.examples(split, 0, ids, np.full(hi - lo, difficulty)), 'answer')
 
@@ -110,8 +112,9 @@ class Task:
 class PHop(Task):
     """p-hop induction (A, Def. A.1; Sanford et al. 2024, Def. 4.1) with A's sampler: p hops always exist.
 
-    A set of p puts p before the letters as the first token, and `p_start` gives the step from which each is drawn in
-    training. Vocabulary: the letters, 'none' (a position with fewer than p hops before it), a token for each p.
+    A set of p puts p before the letters as the first token, and `p_start` gives the step from which each is
+    drawn in training. Vocabulary: the letters, 'none' (a position with fewer than p hops before it), a token
+    for each p.
     supervise: 'answer' scores the last position; 'all' every position, with hop_p of the prefix that it ends.
     """
 
@@ -123,8 +126,8 @@ class PHop(Task):
         if not p or min(p) < 1 or len(set(p)) < len(p):
             raise ValueError(f'p={p}: p-hop takes one or several different p, each at least 1')
         if 2 * max(p) + 1 > length:
-            raise ValueError(f'p={max(p)} hops do not fit into length={length}: they take at least {2 * max(p) + 1} '
-                             f'letters, so p can be {(length - 1) // 2} at most')
+            raise ValueError(f'p={max(p)} hops do not fit into length={length}: they take at least '
+                             f'{2 * max(p) + 1} letters, so p can be {(length - 1) // 2} at most')
         if p_start and (len(p_start) != len(p) or 0 not in p_start):
             raise ValueError(f'p_start={p_start} needs one step for each of p={p}, and a 0 among them')
         self.difficulties, self.starts = tuple(p), tuple(p_start) or (0,) * len(p)
@@ -185,16 +188,17 @@ class PHop(Task):
 
     def decode(self, tokens) -> str:
         """Letters as text, '-' for none, 'P:' for a token that gives p."""
-        names = list('abcdefghijklmnopqrstuvwxyz'[:self.n_letters]) + ['-'] + [f'{p}:' for p in self.difficulties]
+        letters = list('abcdefghijklmnopqrstuvwxyz'[:self.n_letters])
+        names = letters + ['-'] + [f'{p}:' for p in self.difficulties]
         return ''.join(names[token] for token in tokens)
 
 
 def sample_phop(key, ids, p: int, length: int, n_letters: int):
-    """(B, length + 1): letters whose last position has exactly the sampled chain of p hops, and the answer (A, App. A.1).
+    """(B, length + 1): letters whose last position has exactly the sampled chain of p hops, and the answer.
 
-    A chain c_0 .. c_p without equal neighbours is laid out from the right: the last letter is c_0, and hop t is the
-    pair c_{t-1} c_t; the p pairs keep their order and are spread uniformly. Between the pair of hop t and what it
-    refers to, any letter but c_{t-1} may stand; before the leftmost pair any letter at all.
+    A, App. A.1: a chain c_0 .. c_p without equal neighbours is laid out from the right. The last letter is
+    c_0, and hop t is the pair c_{t-1} c_t; the p pairs keep their order and are spread uniformly. Between the
+    pair of hop t and what it refers to, any letter but c_{t-1} may stand; before the leftmost pair, any.
     """
     B, n_free = len(ids), length - 1 - 2 * p
     n16 = (p + 1) + p + 2 * length
@@ -213,7 +217,7 @@ def sample_phop(key, ids, p: int, length: int, n_letters: int):
         taken[rows, np.where(taken[rows, slot], top, slot)] = True
     pairs = np.nonzero(taken)[1].reshape(B, p) + np.arange(p)  # where each pair starts, from the left
 
-    # What a filler must avoid changes at the second letter of each pair: c_{p-1}, .., c_0; before that, nothing.
+    # What a filler must avoid changes at a pair's second letter: c_{p-1}, .., c_0; before that, nothing.
     left, right = chain[:, p - 1::-1].astype(np.uint8), chain[:, :0:-1].astype(np.uint8)
     bounds = np.concatenate([np.zeros((B, 1), int), pairs + 1, np.full((B, 1), length)], 1)
     regions = np.concatenate([np.zeros((B, 1), np.uint8), left], 1)
@@ -229,9 +233,9 @@ def sample_phop(key, ids, p: int, length: int, n_letters: int):
 
 
 def hop(letters, p, n_letters: int):
-    """hop_p at every position of letters (B, n), p (B,): the letter (B, n), or -1 where fewer than p hops exist.
+    """hop_p at every position of letters (B, n), p (B,): the letter (B, n), or -1 for fewer than p hops.
 
-    find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), find_p its p-th power (A, Def. A.1), by repeated squaring.
+    A, Def. A.1: find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), find_p its p-th power, by repeated squaring.
     """
     B, n = letters.shape
     step = np.zeros((B, n + 1), np.int64)  # find_1, positions from 1; 0 means none and stays 0

@@ -24,33 +24,33 @@ from tasks import make_task
 @dataclass
 class Config:
     # --- model
-    stages: str = '1x6'              # kxL: k distinct layers looped L times; '6x1' is plain, '4x1+4x4+4x1' loops the middle
+    stages: str = '1x6'              # kxL: k layers run L times; 6x1 is plain, 4x1+4x4+4x1 loops the middle
     n_embd: int = 128                # width of the residual stream
     n_head: int = 8                  # attention heads, each n_embd / n_head wide
     n_ff: int = 0                    # width of the feed-forward layer; 0 takes 4 * n_embd
     block_size: int = 0              # most tokens in a sequence; 0 takes what the task needs
-    activation: Literal['gelu', 'relu', 'geglu'] = 'gelu'          # of the feed-forward layer; geglu adds a gate
+    activation: Literal['gelu', 'relu', 'geglu'] = 'gelu'          # of feed-forward layers; geglu has a gate
     positions: Literal['rope', 'learned', 'none'] = 'rope'         # positional encoding
-    norm: Literal['rmsnorm', 'layernorm'] = 'rmsnorm'              # before attention, before feed-forward, at the end
+    norm: Literal['rmsnorm', 'layernorm'] = 'rmsnorm'              # before attention, feed-forward and head
     bias: bool = False               # biases in linear layers and layer norms
     tie_embeddings: bool = False     # the head shares the token embedding
     dropout: float = 0.0             # in training only
-    init_std: float = 0.02           # of initial weights; residual branches get it / sqrt(2 * effective depth)
+    init_std: float = 0.02           # of weights; residual branches get it / sqrt(2 * effective depth)
     # --- looping
     input_injection: bool = False    # looped stages add their input before every iteration (B)
     norm_each_loop: bool = False     # the final norm ends every iteration (B's code)
     truncate_loops: int = 0          # gradients through the last so many iterations only; 0 is all
-    checkpoint_loops: bool = False   # recompute each iteration in the backward pass: less memory, a third more work
+    checkpoint_loops: bool = False   # recompute iterations in the backward pass: less memory, 1/3 more work
     # --- task
     task: Literal['phop'] = 'phop'   # what to learn
-    p: tuple[int, ...] = (16,)       # p-hop: hops; of several, each is drawn equally and given as the first token
-    p_start: tuple[int, ...] = ()    # p-hop: the step from which each p is drawn (default: all from the start)
+    p: tuple[int, ...] = (16,)       # p-hop: hops; several are drawn equally, each given as the first token
+    p_start: tuple[int, ...] = ()    # p-hop: step from which each p is drawn (default: all from the start)
     length: int = 256                # p-hop: letters in a sequence
     n_letters: int = 4               # p-hop: size of the alphabet
     supervise: Literal['answer', 'all'] = 'answer'                 # loss on the answer, or at every position
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
     # --- optimisation
-    optimizer: Literal['adafactor', 'adamw'] = 'adafactor'         # adafactor scales its steps by each parameter's RMS
+    optimizer: Literal['adafactor', 'adamw'] = 'adafactor'         # adafactor scales steps by parameter RMS
     learning_rate: float = 1e-3      # at its peak
     schedule: Literal['cosine', 'constant'] = 'cosine'             # after the warmup; cosine ends at 0
     warmup_steps: int = 100          # linear, from 0
@@ -62,25 +62,26 @@ class Config:
     beta2: float = 0.99              # adamw
     grad_clip: float = 1.0           # largest norm of the gradient; 0 is no limit
     # --- the run
-    seed: int = 0                    # of initial weights and training data; evaluation sets are always the same
+    seed: int = 0                    # of weights and training data; evaluation sets are always the same
     out_dir: str = ''                # folder of the run (default: out/<name of the last configuration file>)
     max_minutes: float = 0.0         # save and leave after so long; 0 is no limit
     log_interval: int = 10           # steps between rows of metrics.csv
     eval_interval: int = 500         # steps between evaluations on validation examples
     eval_examples: int = 2000        # for each difficulty
     checkpoint_interval: int = 500   # steps between checkpoints; the last step always has one
-    resume: Literal['never', 'auto', 'must'] = 'never'             # auto: go on from out_dir's checkpoint if it has one
+    resume: Literal['never', 'auto', 'must'] = 'never'             # auto: go on from the checkpoint, if any
     wandb: bool = False              # log to Weights & Biases as well (pip install wandb)
     dry_run: bool = False            # print parameters, FLOPs, memory and tokens, and leave
     # --- the machine
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
-    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware is fast at it
+    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware has it
     compile: Literal['auto', 'True', 'False'] = 'auto'             # auto: if there is a compiler
 
     def check(self):
         """Relations between fields; ValueError names the fields and what would do."""
         stages = parse_stages(self.stages)
-        positive = 'n_embd n_head max_steps batch_size log_interval eval_interval eval_examples checkpoint_interval'
+        positive = ('n_embd n_head max_steps batch_size log_interval eval_interval eval_examples '
+                    'checkpoint_interval')
         for name in positive.split():
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
@@ -89,8 +90,9 @@ class Config:
                 raise ValueError(f'{name}={getattr(self, name)} must not be negative')
         if self.n_embd % self.n_head:
             raise ValueError(f'n_embd={self.n_embd} is not a multiple of n_head={self.n_head}')
-        if self.positions == 'rope' and self.n_embd // self.n_head % 2:
-            raise ValueError(f'positions=rope needs an even head size, not n_embd / n_head = {self.n_embd // self.n_head}')
+        head_size = self.n_embd // self.n_head
+        if self.positions == 'rope' and head_size % 2:
+            raise ValueError(f'positions=rope needs an even head size, not n_embd / n_head = {head_size}')
         if self.warmup_steps > self.max_steps:
             raise ValueError(f'warmup_steps={self.warmup_steps} is longer than max_steps={self.max_steps}')
         if not 0 <= self.dropout < 1:
@@ -98,37 +100,40 @@ class Config:
         if not self.learning_rate > 0:
             raise ValueError(f'learning_rate={self.learning_rate} must be positive')
         if (self.input_injection or self.norm_each_loop or self.truncate_loops) and not is_looped(stages):
-            raise ValueError(f'stages={self.stages} holds no loop for input_injection, norm_each_loop or truncate_loops')
+            raise ValueError(f'stages={self.stages} holds no loop for input_injection, norm_each_loop '
+                             'or truncate_loops')
         if self.truncate_loops and not self.input_injection:
-            raise ValueError('truncate_loops without input_injection would cut the embeddings off from the loss')
+            raise ValueError('truncate_loops without input_injection would cut the embeddings '
+                             'off from the loss')
         task = make_task(self)
         if self.block_size and self.block_size < task.block_size:
-            raise ValueError(f'block_size={self.block_size} is too short: the task needs {task.block_size} tokens')
+            raise ValueError(f'block_size={self.block_size} is too short: '
+                             f'the task needs {task.block_size} tokens')
 
 
 if __name__ == '__main__':  # before torch is imported: errors and --help come at once
     with one_line_errors():
         config, files = configure(Config, sys.argv[1:], __doc__)
 
-import torch  # noqa: E402
-import torch.distributed as dist  # noqa: E402
-from torch.nn.parallel import DistributedDataParallel  # noqa: E402
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
-import checkpoint  # noqa: E402
-import runtime as runtimes  # noqa: E402
-from adafactor import Adafactor  # noqa: E402
-from eval_tasks import evaluate  # noqa: E402
-from logs import EVALUATION, METRICS, Console, CsvLog  # noqa: E402
-from looped import build_model  # noqa: E402
-from model import IGNORE  # noqa: E402
+import checkpoint
+import runtime as runtimes
+from adafactor import Adafactor
+from eval_tasks import evaluate
+from logs import EVALUATION, METRICS, Console, CsvLog
+from looped import build_model
+from model import IGNORE
 
-# What may differ between a checkpoint and the run that goes on from it: nothing that shapes the model or the data.
-MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval resume wandb dry_run device dtype '
-              'compile max_steps micro_batch_size checkpoint_loops').split()
+# What may differ between a checkpoint and the run that goes on from it: nothing that shapes model or data.
+MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval resume wandb dry_run '
+              'device dtype compile max_steps micro_batch_size checkpoint_loops').split()
 
 
 def lr_at(step: int, config) -> float:
-    """Learning rate of a step, from 0: linear warmup, then cosine to 0 at max_steps, or constant (A, App. A.1)."""
+    """Learning rate of a step, from 0: linear warmup, then cosine to 0 or constant (A, App. A.1)."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == 'constant':
@@ -149,7 +154,7 @@ def make_optimizer(model, config):
 
 
 def dry_run(config, task):
-    """Prints what the run would take; the model lives on the meta device, so that its size does not matter."""
+    """Prints what the run would take; the model lives on the meta device, so its size does not matter."""
     with torch.device('meta'):
         model = build_model(config, task.vocab_size, config.block_size)
     runtime = runtimes.start(config.device, config.dtype, 'False')
@@ -157,27 +162,32 @@ def dry_run(config, task):
     tokens = config.max_steps * config.batch_size * config.block_size
     share = -(-config.batch_size // runtime.world)
     micro = min(config.micro_batch_size or share, share)
-    state = 8 if config.optimizer == 'adamw' else 0  # bytes a parameter; Adafactor's rows and columns are negligible
+    state = 8 if config.optimizer == 'adamw' else 0  # bytes a parameter; Adafactor's are negligible
     kept = activation_bytes(model, config, micro, runtime.dtype)
     depth = effective_depth(parse_stages(config.stages))
-    print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, effective depth {depth}')
+    print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, '
+          f'effective depth {depth}')
     print(f'parameters         {parameters:,}')
     print(f'training FLOPs     {flops:,} a token, {flops * tokens:.3g} in all')
-    print(f'tokens             {tokens:,} = {config.max_steps:,} steps x {config.batch_size} x {config.block_size}')
-    print(f'memory a device    about {((8 + state) * parameters + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
-          f'{(8 + state) * parameters / 1e9:.2f}, activations of {micro} sequences {kept / 1e9:.2f}')
+    print(f'tokens             {tokens:,} = {config.max_steps:,} steps x {config.batch_size} '
+          f'x {config.block_size}')
+    held = (8 + state) * parameters
+    print(f'memory a device    about {(held + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
+          f'{held / 1e9:.2f}, activations of {micro} sequences {kept / 1e9:.2f}')
 
 
 def activation_bytes(model, config, sequences: int, dtype: str) -> int:
-    """Bytes kept for the backward pass: what one block saves, counted on the meta device, times its applications."""
-    block, T = model.blocks[0].to(getattr(torch, dtype)), config.block_size
-    x = torch.empty(sequences, T, config.n_embd, device='meta', dtype=getattr(torch, dtype), requires_grad=True)
+    """Bytes kept for the backward pass: what a block saves, counted on the meta device, times its uses."""
+    kind, T = getattr(torch, dtype), config.block_size
+    block = model.blocks[0].to(kind)
+    x = torch.empty(sequences, T, config.n_embd, device='meta', dtype=kind, requires_grad=True)
     weights = {id(parameter) for parameter in block.parameters()}
     saved = {}
 
     def count(tensor):
         if id(tensor) not in weights:
-            saved[tensor.untyped_storage()._cdata] = tensor  # views share a storage; holding it keeps the key unique
+            # Views share a storage; holding it keeps the key unique.
+            saved[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
@@ -195,21 +205,23 @@ def write_config(config, argv, runtime, model):
     """config.json: the resolved fields; the command, versions, device, git commit and the model's size."""
     git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
                          cwd=os.path.dirname(os.path.abspath(__file__)))
-    about = dict(command=' '.join(['python', *argv]), git=git.stdout.strip() or 'unknown', torch=torch.__version__,
-                 python=sys.version.split()[0], runtime=runtime.notes, parameters=model.count_parameters(),
+    about = dict(command=' '.join(['python', *argv]), git=git.stdout.strip() or 'unknown',
+                 torch=torch.__version__, python=sys.version.split()[0], runtime=runtime.notes,
+                 parameters=model.count_parameters(),
                  flops_per_token=model.flops_per_token(config.block_size), loops=trained_loops(model.stages))
-    text = json.dumps(dict(config=asdict(config), about=about), indent=1)
-    checkpoint.write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text + '\n'))
+    text = json.dumps(dict(config=asdict(config), about=about), indent=1) + '\n'
+    checkpoint.write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text))
 
 
 class Stop:
-    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second one ends the process at once."""
+    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second ends the process at once."""
 
     def __init__(self, max_minutes: float):
         self.asked, self.deadline = False, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
 
     def __enter__(self):
-        self.before = {number: signal.signal(number, self.remember) for number in (signal.SIGTERM, signal.SIGINT)}
+        signals = (signal.SIGTERM, signal.SIGINT)
+        self.before = {number: signal.signal(number, self.remember) for number in signals}
         return self
 
     def __exit__(self, *_):
@@ -227,7 +239,7 @@ class Stop:
 def backward(model, config, runtime, batch, n_targets: int):
     """Gradients of the mean loss over the global batch; returns this process's share of the summed loss.
 
-    The share is cut into micro-batches; each is normalised by the global count of targets, so that the gradient
+    The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
     depends neither on how the batch is cut nor on how many processes share it.
     """
     tokens, targets = (torch.from_numpy(part).to(runtime.device, non_blocking=True) for part in batch)
@@ -261,15 +273,15 @@ class Run:
     def save(self, name='ckpt.pt'):
         if self.runtime.main:
             checkpoint.save(self.path(name), dict(
-                model=self.model.state_dict(), optimizer=self.optimizer.state_dict(), step=self.step, best=self.best,
-                rng=torch.get_rng_state(), config=asdict(self.config)))
+                model=self.model.state_dict(), optimizer=self.optimizer.state_dict(), step=self.step,
+                best=self.best, rng=torch.get_rng_state(), config=asdict(self.config)))
 
     def restore(self):
-        """Goes on from ckpt.pt where `resume` says so; refuses to write over a run that it does not continue."""
+        """Goes on from ckpt.pt where `resume` says so; refuses to write over any other run."""
         exists = os.path.exists(self.path('ckpt.pt'))
         if self.config.resume == 'never' and exists:
-            raise UserError(f'{self.config.out_dir} holds a run already: --resume=auto goes on from its checkpoint, '
-                            'another --out_dir keeps it, deleting the folder starts afresh')
+            raise UserError(f'{self.config.out_dir} holds a run already: --resume=auto goes on from its '
+                            'checkpoint, another --out_dir keeps it, deleting the folder starts afresh')
         if self.config.resume == 'must' and not exists:
             raise UserError(f'resume=must, but there is no checkpoint at {self.path("ckpt.pt")}')
         if not exists:
@@ -278,8 +290,8 @@ class Run:
         for name, value in asdict(self.config).items():
             old = saved['config'].get(name, value)
             if name not in MAY_CHANGE and old != value:
-                raise UserError(f'{self.path("ckpt.pt")} was made with {name}={old}, this run asks for {value}; '
-                                'use the same, or another --out_dir')
+                raise UserError(f'{self.path("ckpt.pt")} was made with {name}={old}, this run asks for '
+                                f'{value}; use the same, or another --out_dir')
         self.model.load_state_dict(saved['model'])
         self.optimizer.load_state_dict(saved['optimizer'])
         self.step, self.best = saved['step'], saved['best']
@@ -287,7 +299,7 @@ class Run:
 
 
 def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop: Stop):
-    """The training loop. Every quantity of a step is a function of (configuration, step): resumption is exact."""
+    """The training loop. All of a step is a function of (configuration, step): resumption is exact."""
     config, runtime, model = run.config, run.runtime, run.model
     wrapped = DistributedDataParallel(model) if runtime.world > 1 else model
     parameters = list(model.parameters())
@@ -304,7 +316,8 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
         if config.dropout:
             torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
         batch = run.task.train_batch(config.seed, run.step, config.batch_size, config.train_examples, lo, hi)
-        n_targets, stopping = runtime.sum(float((batch.targets != IGNORE).sum()), float(stop.wanted(run.step)))
+        scored = float((batch.targets != IGNORE).sum())
+        n_targets, stopping = runtime.sum(scored, float(stop.wanted(run.step)))
         loss = backward(wrapped, config, runtime, batch, n_targets)
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()
@@ -317,8 +330,8 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
         due = {name: run.step == config.max_steps or run.step % getattr(config, f'{name}_interval') == 0
                for name in ('log', 'eval', 'checkpoint')}
         if (any(due.values()) or last) and bad_step.item():
-            raise SystemExit(f'error: loss or gradient is not finite at step {bad_step.item()}; lower --learning_rate, '
-                             'lengthen --warmup_steps or try --dtype=float32')
+            raise SystemExit(f'error: loss or gradient is not finite at step {bad_step.item()}; '
+                             'lower --learning_rate, lengthen --warmup_steps or try --dtype=float32')
         if due['log']:
             if runtime.world > 1:
                 dist.all_reduce(loss)
@@ -387,7 +400,8 @@ def main(config, files, argv):
 def greet(run: Run, console: Console):
     """What runs, and where, in a few lines."""
     config, model = run.config, run.model
-    console.line(f'{config.out_dir}: {config.stages} on {config.task}, {model.count_parameters():,} parameters, '
+    console.line(f'{config.out_dir}: {config.stages} on {config.task}, '
+                 f'{model.count_parameters():,} parameters, '
                  f'{model.flops_per_token(config.block_size):,} training FLOPs a token')
     for note in run.runtime.notes:
         console.line(note)

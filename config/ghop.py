@@ -2,8 +2,8 @@
 
 Stated in the paper: width 128, 8 heads, feed-forward 512, RoPE, 4 letters, length 256, 4M training examples,
 Adafactor at 1e-3, batch 256, 200k steps, linear warmup and cosine; p is 16 here, --p=32 for the other column.
-Not stated, so chosen here: the length of the warmup, loss at the last position, pre-norm RMSNorm, GELU, no biases,
-untied embeddings, clipping at 1, one model for each p.
+Not stated, so chosen here: the length of the warmup, loss at the last position, pre-norm RMSNorm, GELU, no
+biases, untied embeddings, clipping at 1, one model for each p.
 """
 task = 'phop'
 p = 16

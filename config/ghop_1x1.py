@@ -5,6 +5,6 @@
 
 2.07e+16 training FLOPs in all.
 """
-from config.ghop import *  # noqa: F403
+from config.ghop import *
 
 stages = '1x1'

@@ -5,6 +5,6 @@
 
 1.24e+17 training FLOPs in all.
 """
-from config.ghop import *  # noqa: F403
+from config.ghop import *
 
 stages = '6x1'

@@ -39,7 +39,7 @@ def test_equals_transformers_step_by_step_under_a_schedule(weight_decay, zero_ro
 
 
 def test_equals_transformers_past_step_10_000():
-    """Where torch's cap of 1/sqrt(t) = 0.01 would bind: the states are set to step 10,000 and go on from there."""
+    """Where torch's cap of 1/sqrt(t) = 0.01 would bind: states are set to step 10,000 and go on."""
     reference = pytest.importorskip('transformers.optimization').Adafactor
     ours, theirs = parameters(), parameters()
     a, b = Adafactor(ours, lr=0.05), reference(theirs, lr=0.05, relative_step=False, scale_parameter=True)
@@ -78,7 +78,8 @@ def test_matrices_keep_a_row_and_a_column_only():
     params = parameters()
     optimizer = Adafactor(params, lr=1e-2)
     run(optimizer, params, 1, lambda step: 1e-2)
-    kept = {name: tuple(v.shape) for name, v in optimizer.state[params[0]].items() if isinstance(v, torch.Tensor)}
+    state = optimizer.state[params[0]]
+    kept = {name: tuple(v.shape) for name, v in state.items() if isinstance(v, torch.Tensor)}
     assert kept == {'row': (12,), 'column': (7,)}
 
 

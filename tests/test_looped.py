@@ -10,6 +10,7 @@ from model import GPT, GPTConfig
 from stages import effective_depth, parse_stages, with_loops
 
 ALL_STAGES = ['1x3', '3x1', '2x2', '1x1+2x3+1x1', '1x2+1x1+2x2']
+BAD_STAGES = ['', '6', '1x', 'x6', '0x6', '1x0', '1x6+', '1*6', '1x6,2x1', '-1x2', '1.5x2']
 
 
 def looped(stages, seed=0, block_size=12, dropout=0.0, positions='rope', **options):
@@ -23,7 +24,7 @@ def tokens_like(batch=4, length=12):
 
 
 def unrolled(model, n_loops=None):
-    """A plain GPT with a copy of every block for every time that it is applied, and which block each copy is of."""
+    """A plain GPT with a copy of every block for each time it is applied, and which block each copy is of."""
     order, first = [], 0
     for stage, original in zip(with_loops(model.stages, n_loops), model.stages, strict=True):
         order += list(range(first, first + stage.layers)) * stage.loops
@@ -42,7 +43,7 @@ def loss_of(model, tokens, **options):
     return model(tokens, tokens.roll(-1, 1), **options)
 
 
-@pytest.mark.parametrize('bad', ['', '6', '1x', 'x6', '0x6', '1x0', '1x6+', '1*6', '1x6,2x1', '-1x2', '1.5x2'])
+@pytest.mark.parametrize('bad', BAD_STAGES)
 def test_bad_stage_strings(bad):
     with pytest.raises(ValueError, match='kxL'):
         parse_stages(bad)
@@ -118,8 +119,9 @@ def test_injection_acts_in_looped_stages_only():
     torch.testing.assert_close(model(tokens), model.head(model.final_norm(h)))
 
 
-@pytest.mark.parametrize('options', [{}, dict(input_injection=True), dict(norm_each_loop=True, input_injection=True),
-                                     dict(checkpoint_loops=True), dict(truncate_loops=2, input_injection=True)])
+@pytest.mark.parametrize('options', [
+    {}, dict(input_injection=True), dict(norm_each_loop=True, input_injection=True),
+    dict(checkpoint_loops=True), dict(truncate_loops=2, input_injection=True)])
 @pytest.mark.parametrize('stages', ['1x3', '1x1+2x3+1x1'])
 def test_loop_counts_of_a_batch_equal_one_by_one_runs(stages, options):
     model, tokens = looped(stages, **options), tokens_like(6)
@@ -157,8 +159,10 @@ def test_truncation_keeps_the_values_and_cuts_the_gradient():
         h = cut.blocks[0]((h.detach() if t == 2 else h) + e, rope)
     cut.zero_grad()
     logits = cut.head(cut.final_norm(h))
-    torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens.roll(-1, 1).flatten(), reduction='sum').backward()
-    torch.testing.assert_close(dict(cut.blocks[0].named_parameters())[weight].grad, grads[1], atol=1e-4, rtol=1e-4)
+    targets = tokens.roll(-1, 1).flatten()
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction='sum').backward()
+    grad = dict(cut.blocks[0].named_parameters())[weight].grad
+    torch.testing.assert_close(grad, grads[1], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize('stages', ['1x4', '1x1+2x3+1x1'])
@@ -183,8 +187,9 @@ def test_cached_logits_equal_uncached_ones(stages, positions):
     model, tokens = looped(stages, positions=positions, input_injection='x2' in stages).eval(), tokens_like()
     for n_loops in (None, 1, 2, 5) if model.stages != parse_stages('3x1') else (None,):
         cache = model.new_cache(4, 12, n_loops)
-        parts = [model(part, n_loops=n_loops, cache=cache) for part in tokens.split([5, 1, 1, 3, 1, 1], dim=1)]
-        torch.testing.assert_close(torch.cat(parts, 1), model(tokens, n_loops=n_loops), atol=2e-5, rtol=1e-4)
+        parts = tokens.split([5, 1, 1, 3, 1, 1], dim=1)
+        cached = [model(part, n_loops=n_loops, cache=cache) for part in parts]
+        torch.testing.assert_close(torch.cat(cached, 1), model(tokens, n_loops=n_loops), atol=2e-5, rtol=1e-4)
         assert cache.keys.size(0) == effective_depth(with_loops(model.stages, n_loops))
 
 
@@ -194,7 +199,8 @@ def test_a_full_cache_says_so():
         model(tokens_like(1, 6), cache=model.new_cache(1, 5))
 
 
-@pytest.mark.parametrize('options', [{}, dict(input_injection=True), dict(norm_each_loop=True, input_injection=True)])
+@pytest.mark.parametrize('options', [
+    {}, dict(input_injection=True), dict(norm_each_loop=True, input_injection=True)])
 @pytest.mark.parametrize('stages', ALL_STAGES)
 def test_logits_by_loop_equal_separate_runs(stages, options):
     model, tokens = looped(stages, **options).eval(), tokens_like()
@@ -225,7 +231,7 @@ def test_a_block_is_compiled_once_for_every_depth_and_loop_count():
 
 
 def test_loop_counts_of_a_batch_need_one_more_graph():
-    """Batches shrink as samples finish: after the first size, one graph serves them all (size 1 is a case of its own)."""
+    """Batches shrink as samples finish: after the first size one graph serves all (but size 1)."""
     torch.manual_seed(3)
     batches = [(tokens_like(8), torch.randint(1, 12, (8,))) for _ in range(6)]
     runs = [lambda model, t=t, n=n: loss_of(model, t, n_loops=n).backward() for t, n in batches]

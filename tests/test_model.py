@@ -15,7 +15,8 @@ def small(generator_seed=0, **choices):
 def test_equals_gpt2_of_transformers():
     transformers = pytest.importorskip('transformers')
     theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(
-        vocab_size=11, n_positions=16, n_embd=32, n_layer=3, n_head=4, bos_token_id=None, eos_token_id=None)).eval()
+        vocab_size=11, n_positions=16, n_embd=32, n_layer=3, n_head=4,
+        bos_token_id=None, eos_token_id=None)).eval()
     ours = small(positions='learned', norm='layernorm', bias=True, tie_embeddings=True)
     for parameter in theirs.parameters():  # biases and norms too
         torch.nn.init.normal_(parameter, std=0.1)
@@ -62,7 +63,8 @@ def test_long_sequences_take_the_fused_kernel_and_agree(monkeypatch):
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
     calls = []
     fused = F.scaled_dot_product_attention
-    monkeypatch.setattr(model_module.F, 'scaled_dot_product_attention', lambda *a, **k: calls.append(1) or fused(*a, **k))
+    monkeypatch.setattr(model_module.F, 'scaled_dot_product_attention',
+                        lambda *a, **k: calls.append(1) or fused(*a, **k))
     torch.testing.assert_close(causal_attention(q, k, v), expected, atol=1e-5, rtol=1e-4)
     assert calls
 
@@ -90,7 +92,8 @@ def test_loss_is_the_sum_over_scored_targets():
     model, tokens = small(), torch.randint(0, 11, (3, 16))
     targets = torch.randint(0, 11, (3, 16))
     targets[:, :10] = IGNORE
-    expected = F.cross_entropy(model(tokens)[:, 10:].reshape(-1, 11), targets[:, 10:].reshape(-1), reduction='sum')
+    logits = model(tokens)[:, 10:].reshape(-1, 11)
+    expected = F.cross_entropy(logits, targets[:, 10:].reshape(-1), reduction='sum')
     torch.testing.assert_close(model(tokens, targets), expected)
 
 

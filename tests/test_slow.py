@@ -16,9 +16,10 @@ from looped import LoopedGPT
 from model import GPTConfig
 
 pytestmark = pytest.mark.slow
-SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all', '--batch_size=24',
-         '--max_steps=300', '--log_interval=1', '--eval_interval=50', '--eval_examples=200', '--dtype=float32',
-         '--checkpoint_interval=20', '--compile=False', '--device=cpu']
+SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',
+         '--batch_size=24', '--max_steps=300', '--log_interval=1', '--eval_interval=50',
+         '--eval_examples=200', '--dtype=float32', '--checkpoint_interval=20', '--compile=False',
+         '--device=cpu']
 
 
 def command(folder, *more):
@@ -26,7 +27,8 @@ def command(folder, *more):
 
 
 def start(root, folder, *more):
-    return subprocess.Popen(command(folder, *more), cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(command(folder, *more), cwd=root, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
 
 
 def wait_for_step(folder, step):
@@ -70,8 +72,10 @@ def losses(folder):
 
 def test_two_processes_equal_one(tmp_path, root):
     """Batch 24 in slices of 12 and micro-batches of 5, 5, 2, against one process with 7, 7, 7, 3."""
-    more = ['--max_steps=20', '--eval_interval=10', '--checkpoint_interval=10', '--train_examples=500', '--p=1,2']
-    subprocess.run(command(tmp_path / 'one', *more, '--micro_batch_size=7'), cwd=root, check=True, capture_output=True)
+    more = ['--max_steps=20', '--eval_interval=10', '--checkpoint_interval=10', '--train_examples=500',
+            '--p=1,2']
+    one = command(tmp_path / 'one', *more, '--micro_batch_size=7')
+    subprocess.run(one, cwd=root, check=True, capture_output=True)
     launcher = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     two = command(tmp_path / 'two', *more, '--micro_batch_size=5')[1:]
     result = subprocess.run(launcher + two, cwd=root, capture_output=True, text=True,
@@ -88,10 +92,12 @@ def test_two_processes_equal_one(tmp_path, root):
 
 def test_two_processes_stop_together(tmp_path, root):
     launcher = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    process = subprocess.Popen(launcher + command(tmp_path / 'run', '--max_steps=100000')[1:], cwd=root, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    long = command(tmp_path / 'run', '--max_steps=100000')[1:]
+    process = subprocess.Popen(launcher + long, cwd=root, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'})
     wait_for_step(tmp_path / 'run', 30)
-    children = subprocess.run(['ps', '--ppid', str(process.pid), '-o', 'pid='], capture_output=True, text=True)
+    children = subprocess.run(['ps', '--ppid', str(process.pid), '-o', 'pid='], capture_output=True,
+                              text=True)
     os.kill(int(children.stdout.split()[0]), signal.SIGTERM)  # one rank alone: both must leave
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and 'stopped at step' in output, errors
@@ -99,7 +105,7 @@ def test_two_processes_stop_together(tmp_path, root):
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason='needs two cores')
 def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
-    """Shape of p-hop (6 layers, 128 wide, 8 heads, 256 tokens); eager fp32 there, our defaults here, alternating."""
+    """Shape of p-hop (6 layers, 128 wide, 8 heads, 256 tokens); eager fp32 and our defaults, alternating."""
     transformers = pytest.importorskip('transformers')
     import runtime as runtimes
     runtime = runtimes.start()
@@ -111,7 +117,8 @@ def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, loss_type='ForCausalLM'))
     ours = LoopedGPT(GPTConfig(5, 256, 0, 8, 128), '6x1', torch.Generator().manual_seed(0))
     ours.compile_blocks()
-    optimizers = [torch.optim.AdamW(theirs.parameters(), 1e-3), torch.optim.AdamW(ours.parameters(), 1e-3, fused=True)]
+    optimizers = [torch.optim.AdamW(theirs.parameters(), 1e-3),
+                  torch.optim.AdamW(ours.parameters(), 1e-3, fused=True)]
 
     def step_theirs():
         theirs(input_ids=tokens, labels=tokens).loss.backward()
@@ -137,21 +144,20 @@ def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
 
 def test_from_training_to_tables(tmp_path, root):
     """train.py, eval_tasks.py, sample.py and plot.py by their command lines, in a folder of their own."""
+    def python(*words):
+        return subprocess.run([sys.executable, *words], cwd=root, check=True, capture_output=True, text=True)
+
     folders = [str(tmp_path / name) for name in ('looped', 'plain')]
     for folder, stages in zip(folders, ('1x2', '2x1'), strict=True):
-        subprocess.run(command(folder, f'--stages={stages}', '--max_steps=30'), cwd=root, check=True, capture_output=True)
-        result = subprocess.run([sys.executable, 'eval_tasks.py', folder, '--examples=300'], cwd=root, check=True,
-                                capture_output=True, text=True)
-        assert result.stderr == ''
+        python(*command(folder, f'--stages={stages}', '--max_steps=30')[1:])
+        assert python('eval_tasks.py', folder, '--examples=300').stderr == ''
         assert os.path.getsize(os.path.join(folder, 'test.png')) > 5000
     assert [row['loops'] for row in rows(folders[0], 'test.csv')] == ['1', '2', '3', '4']
     out = str(tmp_path / 'demo')
-    result = subprocess.run([sys.executable, 'plot.py', 'demo', *folders, f'--out={out}'], cwd=root, check=True,
-                            capture_output=True, text=True)
-    assert '| 1x2 | 1' in result.stdout and '| one hop |' in result.stdout and os.path.getsize(out + '.png') > 5000
+    table = python('plot.py', 'demo', *folders, f'--out={out}').stdout
+    assert '| 1x2 | 1' in table and '| one hop |' in table and os.path.getsize(out + '.png') > 5000
     with open(out + '.csv', encoding='utf-8', newline='') as file:
         assert [row['model'] for row in csv.DictReader(file)] == ['1x2', '2x1', 'majority letter', 'one hop']
-    result = subprocess.run([sys.executable, 'sample.py', folders[0], '--prompt=abcadbcadbcabdca'], cwd=root, check=True,
-                            capture_output=True, text=True)
+    result = python('sample.py', folders[0], '--prompt=abcadbcadbcabdca')
     assert result.stdout.count('loops') == 4 and 'true answer' in result.stdout and result.stderr == ''
     assert TIMES

@@ -33,7 +33,8 @@ def test_hop_equals_the_definition_everywhere(p, n_letters):
         assert answers.tolist() == hop_by_definition(row.tolist(), p)
 
 
-@pytest.mark.parametrize('p,length,n_letters', [(1, 3, 2), (1, 8, 2), (3, 7, 4), (4, 32, 4), (9, 20, 5), (16, 256, 4)])
+@pytest.mark.parametrize('p,length,n_letters', [
+    (1, 3, 2), (1, 8, 2), (3, 7, 4), (4, 32, 4), (9, 20, 5), (16, 256, 4)])
 def test_sampled_chains_give_p_hops_and_the_answer(p, length, n_letters):
     task = PHop((p,), length, n_letters)
     sampled = sample_phop(np.array([5], np.uint64), np.arange(300), p, length, n_letters)
@@ -49,7 +50,8 @@ def test_every_position_is_supervised_with_its_own_prefix():
     batch = task.train_batch(seed=1, step=0, batch_size=40)
     for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
         p = {task.none + 1: 2, task.none + 2: 5}[tokens[0]]
-        expected = [task.none if letter < 0 else letter for letter in hop_by_definition(tokens[1:].tolist(), p)]
+        hops = hop_by_definition(tokens[1:].tolist(), p)
+        expected = [task.none if letter < 0 else letter for letter in hops]
         assert targets.tolist() == [IGNORE, *expected]
 
 
@@ -58,16 +60,17 @@ def test_sampler_is_not_lopsided():
     sampled = sample_phop(np.array([1], np.uint64), np.arange(20_000), 4, 32, 4)
     assert np.abs(np.bincount(sampled[:, -1]) / 20_000 - 0.25).max() < 0.015
     assert np.abs(np.bincount(sampled[:, :-1].ravel()) / (20_000 * 32) - 0.25).max() < 0.01
-    first = (sampled[:, :-2, None] == sampled[:, -2:-1, None]).argmax(1)  # an early letter repeats the last one
+    first = (sampled[:, :-2, None] == sampled[:, -2:-1, None]).argmax(1)  # where the last letter stood first
     assert 1 < first.mean() < 6
 
 
 def test_splits_are_disjoint_and_shared_by_all_seeds():
     task = PHop((2,), 6, 4)  # few problems, so that overlap would be certain without the split
-    held_out = {split: {row.tobytes() for row in task.eval_batch(split, 2, 0, 500).tokens} for split in ('val', 'test')}
+    val = {row.tobytes() for row in task.eval_batch('val', 2, 0, 500).tokens}
+    test = {row.tobytes() for row in task.eval_batch('test', 2, 0, 500).tokens}
     train = {row.tobytes() for seed in range(3) for row in task.train_batch(seed, 0, 2000).tokens}
     assert len(train) > 300
-    assert not train & held_out['val'] and not train & held_out['test'] and not held_out['val'] & held_out['test']
+    assert not train & val and not train & test and not val & test
 
 
 def test_split_shares():
@@ -94,7 +97,8 @@ def test_a_batch_is_the_same_however_it_is_shared_out(train_examples):
 
 
 def test_a_fixed_set_is_visited_once_an_epoch_in_new_order():
-    epochs = [np.concatenate([train_ids(3, step, 10, 50, 0, 10) for step in range(5 * e, 5 * e + 5)]) for e in range(2)]
+    epochs = [np.concatenate([train_ids(3, step, 10, 50, 0, 10) for step in range(first, first + 5)])
+              for first in (0, 5)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert (epochs[0] != epochs[1]).any()
     straddling = train_ids(3, 1, 40, 50, 0, 40)
@@ -118,7 +122,8 @@ def test_baselines():
     task = PHop((2,), 12, 5)
     tokens = letters_of('baebcabebdea')
     answers = task.baselines(task.batch(np.concatenate([tokens, [[2]]], 1), 'answer'))
-    assert {name: answer.tolist() for name, answer in answers.items()} == {'majority letter': [1], 'one hop': [1]}
+    letters = {name: answer.tolist() for name, answer in answers.items()}
+    assert letters == {'majority letter': [1], 'one hop': [1]}
 
 
 def test_text_round_trip():

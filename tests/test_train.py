@@ -15,9 +15,9 @@ from stages import parse_stages
 from train import Config
 
 TIMES = ('ms_per_step', 'tokens_per_s', 'mfu')
-TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12, warmup_steps=3,
-            batch_size=10, log_interval=1, eval_interval=4, eval_examples=20, checkpoint_interval=5, compile='False',
-            dtype='float32', device='cpu')
+TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12,
+            warmup_steps=3, batch_size=10, log_interval=1, eval_interval=4, eval_examples=20,
+            checkpoint_interval=5, compile='False', dtype='float32', device='cpu')
 
 
 def run(out_dir, **changes):
@@ -28,7 +28,8 @@ def run(out_dir, **changes):
 
 def rows(folder, name):
     with open(os.path.join(folder, name), encoding='utf-8', newline='') as file:
-        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+        return [{key: value for key, value in row.items() if key not in TIMES}
+                for row in csv.DictReader(file)]
 
 
 def assert_same_runs(one, two):
@@ -71,7 +72,7 @@ def test_stopping_and_going_on_equals_never_stopping(tmp_path, monkeypatch, chan
 
 
 def test_rows_after_the_checkpoint_are_written_again(tmp_path, monkeypatch):
-    """A run killed between checkpoints leaves rows that its checkpoint has not reached, the last one cut short."""
+    """A run killed between checkpoints leaves rows past its last checkpoint, the last one cut short."""
     whole = run(tmp_path / 'whole')
     with monkeypatch.context() as patch:
         stop_at(patch, 5)
@@ -91,7 +92,8 @@ def test_micro_batches_change_nothing_but_rounding(tmp_path):
 
 
 def test_evaluation_changes_no_training(tmp_path):
-    often, seldom = run(tmp_path / 'often', eval_interval=1, dropout=0.2), run(tmp_path / 'seldom', dropout=0.2)
+    often = run(tmp_path / 'often', eval_interval=1, dropout=0.2)
+    seldom = run(tmp_path / 'seldom', dropout=0.2)
     assert rows(often, 'metrics.csv') == rows(seldom, 'metrics.csv')
     by_step = {(row['step'], row['difficulty']): row for row in rows(often, 'eval.csv')}
     assert all(by_step[row['step'], row['difficulty']] == row for row in rows(seldom, 'eval.csv'))
@@ -99,7 +101,8 @@ def test_evaluation_changes_no_training(tmp_path):
 
 
 def test_loss_falls_and_the_best_is_kept(tmp_path):
-    folder = run(tmp_path / 'run', max_steps=60, learning_rate=0.01, optimizer='adamw', eval_interval=20, warmup_steps=0)
+    folder = run(tmp_path / 'run', max_steps=60, learning_rate=0.01, optimizer='adamw', eval_interval=20,
+                 warmup_steps=0)
     losses = [float(row['loss']) for row in rows(folder, 'metrics.csv')]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     accuracies = {}
@@ -114,7 +117,8 @@ def test_what_a_run_leaves(tmp_path):
     assert sorted(os.listdir(folder)) == ['best.pt', 'ckpt.pt', 'config.json', 'eval.csv', 'metrics.csv']
     with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
         saved = json.load(file)
-    assert saved['config']['n_ff'] == 64 and saved['config']['block_size'] == 9 and saved['about']['loops'] == 2
+    assert saved['config']['n_ff'] == 64 and saved['config']['block_size'] == 9
+    assert saved['about']['loops'] == 2
     checkpoint_keys = {'model', 'optimizer', 'step', 'rng', 'config'}
     assert checkpoint_keys <= checkpoint.load(os.path.join(folder, 'ckpt.pt')).keys()
     model, task, step, config = checkpoint.load_model(folder, name='ckpt.pt')
@@ -161,7 +165,8 @@ def test_dry_run_tells_and_writes_nothing(tmp_path, capsys):
     run(tmp_path / 'run', dry_run=True)
     text = capsys.readouterr().out
     model = train.build_model(build(Config, TINY), 7, 9)
-    assert f'{model.count_parameters():,}' in text and f'{model.flops_per_token(9):,}' in text and '1,080' in text
+    assert f'{model.count_parameters():,}' in text and f'{model.flops_per_token(9):,}' in text
+    assert '1,080' in text
     assert not (tmp_path / 'run').exists()
 
 
