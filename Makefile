@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 
-.PHONY: env demo test test-all lint
+.PHONY: env demo test test-slow test-all lint
 
 env: .venv/ready
 
@@ -22,8 +22,10 @@ demo: .venv/ready
 test: .venv/dev
 	@$(BIN)/python -m pytest -q -m "not slow"
 
-test-all: .venv/dev
-	@$(BIN)/python -m pytest -q
+test-slow: .venv/dev
+	@$(BIN)/python -m pytest -q -m slow
+
+test-all: test test-slow
 
 lint: .venv/dev
 	@$(BIN)/ruff check .

@@ -24,11 +24,12 @@ class UserError(Exception):
 
 @contextmanager
 def one_line_errors():
-    """Turns a UserError into its one line on stderr and exit code 2."""
+    """Turns a UserError into its one line on stderr, of one process only, and exit code 2."""
     try:
         yield
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+        if os.environ.get('RANK', '0') == '0':
+            print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 

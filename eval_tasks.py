@@ -55,12 +55,13 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
             sums = {n: torch.zeros(3, dtype=torch.float64, device=runtime.device) for n in loops}
             lo, hi = runtime.slice(examples)
             for first in range(lo, hi, batch_size):
-                batch = task.eval_batch(split, difficulty, first, min(first + batch_size, hi))
+                batch = task.eval_batch(split, difficulty, first, first + batch_size)  # of one shape, always
                 tokens, targets = (torch.from_numpy(part).to(runtime.device) for part in batch)
+                own = min(batch_size, hi - first)
                 for n in loops:
                     with runtime.autocast():
                         logits = model(tokens, n_loops=n)
-                    sums[n] += score(logits, targets)
+                    sums[n] += score(logits[:own], targets[:own])
             for n in loops:
                 loss, targets_scored, right = runtime.sum(*sums[n].tolist())
                 n_loops = trained_loops(model.stages) if n is None else n

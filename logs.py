@@ -8,7 +8,6 @@ from dataclasses import asdict
 from tqdm import tqdm
 
 from checkpoint import write_atomically
-from configurator import UserError
 
 METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'ms_per_step', 'tokens_per_s', 'mfu')
 EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'count')
@@ -40,7 +39,11 @@ class Console:
         self.bar = None
         if self.main and sys.stderr.isatty():
             self.bar = tqdm(total=config.max_steps, initial=step, unit='step', dynamic_ncols=True)
-        self.wandb = start_wandb(config) if config.wandb and self.main else None
+        self.wandb = None
+        if config.wandb and self.main:
+            import wandb
+            name = os.path.basename(config.out_dir)
+            self.wandb = wandb.init(project='looped-transformers', name=name, config=asdict(config))
 
     def step(self, row: dict):
         text = f"loss {row['loss']:.4f}, lr {row['lr']:.2e}, grad norm {row['grad_norm']:.2f}"
@@ -74,12 +77,3 @@ class Console:
         if self.wandb is not None:
             numbers = {f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}
             self.wandb.log(numbers, step=row['step'])
-
-
-def start_wandb(config):
-    try:
-        import wandb
-    except ImportError:
-        raise UserError('wandb=True, but wandb is not installed: pip install wandb') from None
-    return wandb.init(project='looped-transformers', name=os.path.basename(config.out_dir),
-                      config=asdict(config))

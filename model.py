@@ -80,10 +80,16 @@ def causal_attention(q, k, v, dropout_p: float = 0.0):
     S = k.size(2)
     if T == S and (q.is_cuda or T > 512):
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout_p)
-    mask = torch.full((T, S), -torch.inf, dtype=q.dtype, device=q.device).triu(S - T + 1)
     q, k, v = (heads.reshape(B * nh, -1, hs) for heads in (q, k, v))
-    weights = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=hs ** -0.5).softmax(-1)  # (B * nh, T, S)
-    return (F.dropout(weights, dropout_p) @ v).view(B, nh, T, hs)
+    parts = []
+    for first in range(0, T, 128):  # a chunk of queries leaves out the keys after its last one
+        last = min(first + 128, T)
+        seen = S - T + last
+        future = torch.full((last - first, seen), -torch.inf, dtype=q.dtype, device=q.device)
+        future = future.triu(S - T + first + 1)
+        scores = torch.baddbmm(future, q[:, first:last], k[:, :seen].transpose(1, 2), alpha=hs ** -0.5)
+        parts.append(F.dropout(scores.softmax(-1), dropout_p) @ v[:, :seen])  # (B * nh, chunk, hs)
+    return torch.cat(parts, 1).view(B, nh, T, hs)
 
 
 class Attention(nn.Module):

@@ -131,7 +131,7 @@ def demo_figure(runs: list[dict], path: str):
     left.set(xlabel='step', ylabel='accuracy %', title='validation, as training proceeds', ylim=(0, 102))
     right.set(xlabel='loops at inference (dotted: as trained)', title='test, by loops')
     left.legend(fontsize=8)
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc='center left')
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

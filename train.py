@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 from configurator import UserError, configure, one_line_errors
@@ -93,8 +94,6 @@ class Config:
         head_size = self.n_embd // self.n_head
         if self.positions == 'rope' and head_size % 2:
             raise ValueError(f'positions=rope needs an even head size, not n_embd / n_head = {head_size}')
-        if self.warmup_steps > self.max_steps:
-            raise ValueError(f'warmup_steps={self.warmup_steps} is longer than max_steps={self.max_steps}')
         if not 0 <= self.dropout < 1:
             raise ValueError(f'dropout={self.dropout} is not in [0, 1)')
         if not self.learning_rate > 0:
@@ -105,6 +104,8 @@ class Config:
         if self.truncate_loops and not self.input_injection:
             raise ValueError('truncate_loops without input_injection would cut the embeddings '
                              'off from the loss')
+        if self.wandb and not find_spec('wandb'):
+            raise ValueError('wandb=True, but wandb is not installed: pip install wandb')
         task = make_task(self)
         if self.block_size and self.block_size < task.block_size:
             raise ValueError(f'block_size={self.block_size} is too short: '
@@ -356,7 +357,9 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
 
 def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
     """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
-    rows = evaluate(run.model, run.task, run.runtime, 'val', run.config.eval_examples, run.config.batch_size)
+    config = run.config
+    size = config.micro_batch_size or min(config.batch_size, config.eval_examples)
+    rows = evaluate(run.model, run.task, run.runtime, 'val', config.eval_examples, size)
     mean = [sum(row[name] for row in rows) / len(rows) for name in ('accuracy', 'loss')]
     if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
         run.best = mean

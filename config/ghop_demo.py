@@ -22,4 +22,4 @@ batch_size = 64
 
 eval_interval = 100
 checkpoint_interval = 300
-log_interval = 20
+log_interval = 50

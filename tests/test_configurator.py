@@ -3,9 +3,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 import pytest
+import torch
 
 from configurator import UserError, configure
 
@@ -102,7 +104,6 @@ BAD = [  # arguments, what the line must name
     (['--stages=4x1+', '--dry_run=True'], 'kxL'),
     (['--max_steps=0'], 'at least 1'),
     (['--batch_size=-1'], 'at least 1'),
-    (['--warmup_steps=500', '--max_steps=400'], 'longer than max_steps'),
     (['--dropout=1'], 'dropout'),
     (['--learning_rate=0'], 'positive'),
     (['--p=130'], 'p can be 127 at most'),
@@ -113,6 +114,9 @@ BAD = [  # arguments, what the line must name
     (['--block_size=10'], 'needs 256 tokens'),
     (['--stages=6x1', '--input_injection=True'], 'holds no loop'),
     (['--truncate_loops=2'], 'input_injection'),
+    (['--wandb=True'], 'pip install wandb'),
+    (['--resume=must'], 'no checkpoint at out/phop/ckpt.pt'),
+    (['--device=cuda'], 'finds no CUDA device'),
 ]
 
 
@@ -128,6 +132,8 @@ def is_one_line(result, says):
 
 @pytest.mark.parametrize('arguments,says', BAD, ids=[' '.join(arguments) for arguments, _ in BAD])
 def test_bad_input_ends_in_one_line(arguments, says, tmp_path, root):
+    if 'wandb' in says and find_spec('wandb') or 'CUDA' in says and torch.cuda.is_available():
+        pytest.skip('this machine has what the row says is missing')
     files, work = tmp_path / 'files', tmp_path / 'work'
     files.mkdir()
     work.mkdir()
@@ -139,6 +145,17 @@ def test_bad_input_ends_in_one_line(arguments, says, tmp_path, root):
     result = run_script('train.py', [argument.format(tmp=files) for argument in arguments], work, root)
     assert is_one_line(result, says), result.stderr
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize('script', ['eval_tasks.py', 'sample.py'])
+def test_bad_input_of_the_scripts_that_read_a_run(script, tmp_path, root):
+    (tmp_path / 'empty').mkdir()
+    for arguments, says in ((['no_such_folder'], 'no folder no_such_folder'), ([], 'give one folder'),
+                            (['empty'], 'no checkpoint at empty/best.pt'),
+                            (['empty', '--loops=-1'], 'cannot be negative')):
+        result = run_script(script, arguments, tmp_path, root)
+        assert is_one_line(result, says), result.stderr
+    assert list((tmp_path / 'empty').iterdir()) == []
 
 
 def test_bad_input_is_reported_before_torch_is_imported(root):

@@ -1,0 +1,42 @@
+"""What is chosen for the machine: device, precision, compiler."""
+import pytest
+import torch
+
+import runtime as runtimes
+from configurator import UserError
+
+CPU = torch.device('cpu')
+
+
+def test_without_a_compiler_compilation_is_off_and_says_why(monkeypatch):
+    assert runtimes.pick_compile('False', CPU) == (False, 'off')
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    for choice in ('auto', 'True'):
+        assert runtimes.pick_compile(choice, CPU) == (False, 'off (no C++ compiler found)')
+    assert 'compile off (no C++ compiler found)' in runtimes.start(device='cpu').notes[0]
+
+
+def test_precision_follows_the_hardware(monkeypatch):
+    cases = (({'avx512_bf16': True}, 'bfloat16'), ({'amx_bf16': True}, 'bfloat16'), ({}, 'float32'))
+    for found, dtype in cases:
+        monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda found=found: found)
+        assert runtimes.pick_dtype('auto', CPU) == dtype
+        assert runtimes.pick_dtype('float32', CPU) == 'float32'
+
+
+def test_a_missing_gpu_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert runtimes.pick_device('auto') == CPU
+    with pytest.raises(UserError, match='no CUDA device'):
+        runtimes.pick_device('cuda')
+
+
+@pytest.mark.parametrize('world', [1, 2, 3, 7])
+def test_slices_cover_everything_once(world):
+    parts = [runtimes.Runtime(CPU, 'float32', False, rank, world).slice(20) for rank in range(world)]
+    assert [i for lo, hi in parts for i in range(lo, hi)] == list(range(20))
+    assert max(hi - lo for lo, hi in parts) - min(hi - lo for lo, hi in parts) <= 1
+
+
+def test_unknown_hardware_has_no_peak():
+    assert runtimes.Runtime(CPU, 'float32', False).peak_flops() is None
