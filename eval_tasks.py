@@ -51,7 +51,7 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
     model.eval()
     rows = []
     with torch.inference_mode():
-        for difficulty in task.difficulties:
+        for difficulty in task.evaluated(split):
             sums = {n: torch.zeros(3, dtype=torch.float64, device=runtime.device) for n in loops}
             lo, hi = runtime.slice(examples)
             for first in range(lo, hi, batch_size):
@@ -83,11 +83,10 @@ def score(logits, targets):
 def baseline_rows(task, split: str, examples: int) -> list[dict]:
     """Accuracy of the task's shortcuts on the same examples."""
     rows = []
-    for difficulty in task.difficulties:
+    for difficulty in task.evaluated(split):
         batch = task.eval_batch(split, difficulty, 0, examples)
-        for name, answers in task.baselines(batch).items():
-            accuracy = float((answers == batch.targets[:, -1]).mean())
-            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=accuracy,
+        for name, right in task.baselines(batch).items():
+            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=float(right.mean()),
                              count=examples))
     return rows
 

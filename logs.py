@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from checkpoint import write_atomically
 
-METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'ms_per_step', 'tokens_per_s', 'mfu')
+METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'ms_per_step', 'wait_ms_per_step', 'tokens_per_s',
+           'mfu')
 EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'count')
 
 

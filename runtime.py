@@ -1,4 +1,5 @@
 """Where a run runs: device, precision, compiler, processes, the hardware's peak; chosen here, told once."""
+import logging
 import os
 import shutil
 import sysconfig
@@ -65,6 +66,8 @@ def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     """Resolves the three choices and joins torchrun's processes, if that started us."""
     world = int(os.environ.get('WORLD_SIZE', 1))
     chosen = pick_device(device)
+    if chosen.type == 'cpu':  # it warns of a CUDA toolkit without a GPU, which is nothing to do with us
+        logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR)
     compiled, why = pick_compile(compile, chosen)
     runtime = Runtime(chosen, pick_dtype(dtype, chosen), compiled, int(os.environ.get('RANK', 0)), world)
     if world > 1:

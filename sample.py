@@ -13,6 +13,7 @@ from checkpoint import load_model
 from configurator import UserError, configure, one_line_errors
 from runtime import pick_device
 from stages import is_looped, trained_loops
+from task import IGNORE
 
 
 @dataclass
@@ -23,7 +24,7 @@ class SampleConfig:
     # --- the model
     checkpoint: str = 'best.pt'      # file in the run's folder: best.pt or ckpt.pt
     loops: tuple[int, ...] = ()      # loop counts to ask (default: every one up to twice the trained count)
-    max_new_tokens: int = 0          # 0 takes the length of the task's answer
+    max_new_tokens: int = 0          # 0 takes the length of the true answer
     # --- decoding
     temperature: float = 0.0         # 0 is greedy
     top_k: int = 0                   # sample among the k likeliest tokens; 0 is all
@@ -65,44 +66,48 @@ def pick(logits, temperature: float, top_k: int, generator):
     return torch.multinomial(chances.cpu(), 1, generator=generator).to(logits.device)
 
 
-def problems(config, task):
-    """Prompts (B, T) to ask: the user's own, or problems of the test split."""
-    if not config.prompt:
-        first = config.seed * config.batch
-        return task.eval_batch('test', task.difficulties[-1], first, first + config.batch).tokens
-    try:
-        tokens = task.encode(config.prompt)
-    except ValueError as error:
-        raise UserError(error) from None
-    return [tokens] * (config.batch if config.temperature else 1)
+def problems(config, task) -> list[tuple[list, list]]:
+    """(prompt, true answer) tokens of what is asked: the user's own prompt, or problems of the test split."""
+    if config.prompt:
+        try:
+            prompt = task.encode(config.prompt)
+            return [(prompt, task.solve(prompt))]
+        except ValueError as error:
+            raise UserError(error) from None
+    difficulties, first = task.evaluated('test'), config.seed * config.batch
+    batch = task.eval_batch('test', difficulties[len(difficulties) // 2], first, first + config.batch)
+    ends = (batch.targets != IGNORE).argmax(1)  # the prompt ends where the first target is scored
+    return [(tokens[:end + 1].tolist(), targets[targets != IGNORE].tolist())
+            for tokens, targets, end in zip(*batch, ends, strict=True)]
+
+
+def show(model, task, config, prompt: list, truth: list, counts):
+    """Prints a problem, its true answer and the model's after every loop count."""
+    print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
+    copies = config.batch if config.prompt and config.temperature else 1
+    tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
+    for n_loops in counts:
+        generator = torch.Generator().manual_seed(config.seed)
+        answers, chances = generate(model, tokens, config.max_new_tokens or len(truth), n_loops,
+                                    config.temperature, config.top_k, generator)
+        name = 'answer' if n_loops is None else f'loops {n_loops}'
+        note = '  (as trained)' if n_loops == trained_loops(model.stages) else ''
+        for answer, chance in zip(answers.tolist(), chances.prod(1).tolist(), strict=True):
+            print(f'  {name}: {task.decode(answer)}  {100 * chance:.1f}%{note}')
 
 
 def main(argv):
     config, folders = configure(SampleConfig, argv, __doc__, positional='folder')
     if len(folders) != 1:
         raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
-    device = pick_device(config.device)
-    model, task, step, trained = load_model(folders[0], device, config.checkpoint)
-    looped = is_looped(model.stages)
-    if config.loops and not looped:
+    model, task, step, trained = load_model(folders[0], pick_device(config.device), config.checkpoint)
+    if config.loops and not is_looped(model.stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
-    prompts = torch.as_tensor(problems(config, task), device=device)
-    n_trained = trained_loops(model.stages)
-    counts = config.loops or range(1, 2 * n_trained + 1)
+    counts = config.loops or range(1, 2 * trained_loops(model.stages) + 1)
+    asked = problems(config, task)
     print(f'{folders[0]}: {trained.stages} on {trained.task}, step {step}')
-    answers = {}
-    for n_loops in counts if looped else [None]:
-        generator = torch.Generator().manual_seed(config.seed)
-        answers[n_loops] = generate(model, prompts, config.max_new_tokens or task.answer_length, n_loops,
-                                    config.temperature, config.top_k, generator)
-    truths = task.solve(prompts.cpu().numpy())
-    for row, (prompt, truth) in enumerate(zip(prompts.tolist(), truths, strict=True)):
-        print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
-        for n_loops, (tokens, chances) in answers.items():
-            name = 'answer' if n_loops is None else f'loops {n_loops}'
-            note = '  (as trained)' if n_loops == n_trained else ''
-            percent = 100 * chances[row].prod().item()
-            print(f'  {name}: {task.decode(tokens[row].tolist())}  {percent:.1f}%{note}')
+    for prompt, truth in asked:
+        show(model, task, config, prompt, truth, counts if is_looped(model.stages) else [None])
 
 
 if __name__ == '__main__':

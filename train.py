@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from configurator import UserError, configure, one_line_errors
-from stages import effective_depth, is_looped, parse_stages, trained_loops
+from stages import is_looped, parse_stages, trained_loops
 from tasks import make_task
 
 
@@ -43,13 +43,23 @@ class Config:
     truncate_loops: int = 0          # gradients through the last so many iterations only; 0 is all
     checkpoint_loops: bool = False   # recompute iterations in the backward pass: less memory, 1/3 more work
     # --- task
-    task: Literal['phop'] = 'phop'   # what to learn
-    p: tuple[int, ...] = (16,)       # p-hop: hops; several are drawn equally, each given as the first token
-    p_start: tuple[int, ...] = ()    # p-hop: step from which each p is drawn (default: all from the start)
-    length: int = 256                # p-hop: letters in a sequence
-    n_letters: int = 4               # p-hop: size of the alphabet
-    supervise: Literal['answer', 'all'] = 'answer'                 # loss on the answer, or at every position
+    task: Literal['phop', 'addition', 'igsm', 'group', 'variables'] = 'phop'   # what to learn
+    p: tuple[int, ...] = (16,)       # phop: hops; of several, each is drawn equally and given as first token
+    length: int = 256                # phop: letters in a sequence
+    n_letters: int = 4               # phop: size of the alphabet
+    operands: tuple[int, ...] = (2, 4, 8, 16, 32)     # addition: how many are trained on
+    test_operands: tuple[int, ...] = (8, 16, 24, 32)  # addition: how many are tested
+    digits: int = 3                  # addition: of each operand, zero-padded
+    max_ops: int = 15                # igsm: needed operations are the smaller of two draws up to this
+    max_edges: int = 20              # igsm: most parameters (15, 20: Ye et al.'s medium; 21, 28: hard)
+    group: str = 's5'                # group: cN cyclic, sN all permutations, aN even permutations
+    elements: int = 16               # group: factors of the product
+    depths: tuple[int, ...] = (0, 1)                  # variables: steps from an alias to a value
+    form: Literal['inline', 'math', 'code'] = 'inline'             # variables: how a problem is written
+    difficulty_start: tuple[int, ...] = ()  # the step from which each p, operand count or depth is drawn
+    supervise: Literal['answer', 'all'] = 'answer'                 # loss on the answer, or everywhere
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
+    data_workers: int = 1            # processes that make batches ahead; 0 makes them in between
     # --- optimisation
     optimizer: Literal['adafactor', 'adamw'] = 'adafactor'         # adafactor scales steps by parameter RMS
     learning_rate: float = 1e-3      # at its peak
@@ -86,7 +96,9 @@ class Config:
         for name in positive.split():
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
-        for name in 'n_ff truncate_loops train_examples warmup_steps micro_batch_size seed grad_clip'.split():
+        natural = ('n_ff truncate_loops train_examples data_workers warmup_steps micro_batch_size seed '
+                   'grad_clip').split()
+        for name in natural:
             if getattr(self, name) < 0:
                 raise ValueError(f'{name}={getattr(self, name)} must not be negative')
         if self.n_embd % self.n_head:
@@ -119,10 +131,12 @@ if __name__ == '__main__':  # before torch is imported: errors and --help come a
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
 
 import checkpoint
 import runtime as runtimes
 from adafactor import Adafactor
+from cost import dry_run
 from eval_tasks import evaluate
 from logs import EVALUATION, METRICS, Console, CsvLog
 from looped import build_model
@@ -130,7 +144,7 @@ from model import IGNORE
 
 # What may differ between a checkpoint and the run that goes on from it: nothing that shapes model or data.
 MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval resume wandb dry_run '
-              'device dtype compile max_steps micro_batch_size checkpoint_loops').split()
+              'device dtype compile max_steps micro_batch_size checkpoint_loops data_workers').split()
 
 
 def lr_at(step: int, config) -> float:
@@ -152,54 +166,6 @@ def make_optimizer(model, config):
     if config.optimizer == 'adafactor':
         return Adafactor(groups, lr=config.learning_rate)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
-
-
-def dry_run(config, task):
-    """Prints what the run would take; the model lives on the meta device, so its size does not matter."""
-    with torch.device('meta'):
-        model = build_model(config, task.vocab_size, config.block_size)
-    runtime = runtimes.start(config.device, config.dtype, 'False')
-    parameters, flops = model.count_parameters(), model.flops_per_token(config.block_size)
-    tokens = config.max_steps * config.batch_size * config.block_size
-    share = -(-config.batch_size // runtime.world)
-    micro = min(config.micro_batch_size or share, share)
-    state = 8 if config.optimizer == 'adamw' else 0  # bytes a parameter; Adafactor's are negligible
-    kept = activation_bytes(model, config, micro, runtime.dtype)
-    depth = effective_depth(parse_stages(config.stages))
-    print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, '
-          f'effective depth {depth}')
-    print(f'parameters         {parameters:,}')
-    print(f'training FLOPs     {flops:,} a token, {flops * tokens:.3g} in all')
-    print(f'tokens             {tokens:,} = {config.max_steps:,} steps x {config.batch_size} '
-          f'x {config.block_size}')
-    held = (8 + state) * parameters
-    print(f'memory a device    about {(held + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
-          f'{held / 1e9:.2f}, activations of {micro} sequences {kept / 1e9:.2f}')
-
-
-def activation_bytes(model, config, sequences: int, dtype: str) -> int:
-    """Bytes kept for the backward pass: what a block saves, counted on the meta device, times its uses."""
-    kind, T = getattr(torch, dtype), config.block_size
-    block = model.blocks[0].to(kind)
-    x = torch.empty(sequences, T, config.n_embd, device='meta', dtype=kind, requires_grad=True)
-    weights = {id(parameter) for parameter in block.parameters()}
-    saved = {}
-
-    def count(tensor):
-        if id(tensor) not in weights:
-            # Views share a storage; holding it keeps the key unique.
-            saved[tensor.untyped_storage()._cdata] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        block(x, model.rope(0, T, 'meta'))
-    one_block = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
-    one_x = x.numel() * x.element_size()
-    logits = 2 * 4 * sequences * T * model.config.vocab_size
-    stages = model.stages
-    if config.checkpoint_loops:
-        return one_x * sum(s.loops for s in stages) + one_block * max(s.layers for s in stages) + logits
-    return one_block * effective_depth(stages) + logits
 
 
 def write_config(config, argv, runtime, model):
@@ -243,7 +209,7 @@ def backward(model, config, runtime, batch, n_targets: int):
     The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
     depends neither on how the batch is cut nor on how many processes share it.
     """
-    tokens, targets = (torch.from_numpy(part).to(runtime.device, non_blocking=True) for part in batch)
+    tokens, targets = (part.to(runtime.device, non_blocking=True) for part in batch)
     size = config.micro_batch_size or max(1, len(tokens))
     total = torch.zeros((), device=runtime.device)
     starts = range(0, len(tokens), size)
@@ -299,16 +265,38 @@ class Run:
         torch.set_rng_state(saved['rng'].cpu())
 
 
+class StepBatches(Dataset):
+    """This process's part of the batch of every step, by step."""
+
+    def __init__(self, run: Run):
+        self.task, self.config = run.task, run.config
+        self.lo, self.hi = run.runtime.slice(run.config.batch_size)
+
+    def __len__(self):
+        return self.config.max_steps
+
+    def __getitem__(self, step: int):
+        c = self.config
+        return self.task.train_batch(c.seed, step, c.batch_size, c.train_examples, self.lo, self.hi)
+
+
+def batches_ahead(run: Run):
+    """Batches from the run's step on, made ahead by worker processes, in order whatever their number."""
+    workers = run.config.data_workers
+    return DataLoader(StepBatches(run), sampler=range(run.step, run.config.max_steps), batch_size=None,
+                      num_workers=workers, prefetch_factor=4 if workers else None)
+
+
 def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop: Stop):
     """The training loop. All of a step is a function of (configuration, step): resumption is exact."""
     config, runtime, model = run.config, run.runtime, run.model
     wrapped = DistributedDataParallel(model) if runtime.world > 1 else model
+    batches = iter(batches_ahead(run))
     parameters = list(model.parameters())
     tokens_per_step = config.batch_size * config.block_size
     flops_per_step, peak = model.flops_per_token(config.block_size) * tokens_per_step, runtime.peak_flops()
-    lo, hi = runtime.slice(config.batch_size)
     bad_step = torch.zeros((), dtype=torch.long, device=runtime.device)
-    clock, clocked = time.perf_counter(), run.step
+    clock, clocked, waited = time.perf_counter(), run.step, 0.0
 
     while run.step < config.max_steps:
         lr = lr_at(run.step, config)
@@ -316,7 +304,9 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
             group['lr'] = lr
         if config.dropout:
             torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
-        batch = run.task.train_batch(config.seed, run.step, config.batch_size, config.train_examples, lo, hi)
+        began = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - began
         scored = float((batch.targets != IGNORE).sum())
         n_targets, stopping = runtime.sum(scored, float(stop.wanted(run.step)))
         loss = backward(wrapped, config, runtime, batch, n_targets)
@@ -339,12 +329,13 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
             seconds = (time.perf_counter() - clock) / (run.step - clocked)
             row = dict(step=run.step, tokens=run.step * tokens_per_step, loss=loss.item() / n_targets, lr=lr,
                        grad_norm=grad_norm.item(), ms_per_step=round(1000 * seconds, 2),
+                       wait_ms_per_step=round(1000 * waited / (run.step - clocked), 3),
                        tokens_per_s=round(tokens_per_step / seconds),
                        mfu=round(flops_per_step / seconds / peak, 4) if peak else 'n/a')
             if runtime.main:
                 metrics.write(row)
                 console.step(row)
-            clock, clocked = time.perf_counter(), run.step
+            clock, clocked, waited = time.perf_counter(), run.step, 0.0
         paused = time.perf_counter()
         if due['eval']:
             evaluate_and_keep_best(run, console, evaluations)

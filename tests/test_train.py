@@ -9,15 +9,16 @@ import pytest
 import torch
 
 import checkpoint
+import cost
 import train
 from configurator import UserError, build
 from stages import parse_stages
 from train import Config
 
-TIMES = ('ms_per_step', 'tokens_per_s', 'mfu')
+TIMES = ('ms_per_step', 'wait_ms_per_step', 'tokens_per_s', 'mfu')
 TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12,
             warmup_steps=3, batch_size=10, log_interval=1, eval_interval=4, eval_examples=20,
-            checkpoint_interval=5, compile='False', dtype='float32', device='cpu')
+            checkpoint_interval=5, compile='False', data_workers=0, dtype='float32', device='cpu')
 
 
 def run(out_dir, **changes):
@@ -59,7 +60,7 @@ def test_schedule():
 
 @pytest.mark.parametrize('changes', [
     dict(), dict(optimizer='adamw', weight_decay=0.1), dict(dropout=0.2, train_examples=33),
-    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True), dict(p_start=(0, 6))])
+    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True), dict(difficulty_start=(0, 6))])
 def test_stopping_and_going_on_equals_never_stopping(tmp_path, monkeypatch, changes):
     whole = run(tmp_path / 'whole', **changes)
     for step in (4, 7):  # on an evaluation, and between all intervals
@@ -184,7 +185,7 @@ def test_memory_estimate_counts_what_autograd_keeps():
         model(torch.zeros(50, 9, dtype=torch.long))
     real = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     with torch.device('meta'):
-        estimate = train.activation_bytes(train.build_model(config, 7, 9), config, 50, 'float32')
+        estimate = cost.activation_bytes(train.build_model(config, 7, 9), config, 50, 'float32')
     assert estimate == pytest.approx(real, rel=0.1)
 
 

@@ -1,0 +1,114 @@
+"""What a task is: examples, splits, the order of training data. Numpy only; models are not known here.
+
+Every example is a pure function of (split, seed, number): no generator has a state, so a batch depends on
+neither the number of processes nor what was drawn before. An example belongs to the split that the hash of
+its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from randomness import hash_rows, key_of, random_words
+
+SPLITS = ('train', 'val', 'test')
+IGNORE = -1  # a target that is not scored
+
+
+class Batch(NamedTuple):
+    """tokens and targets (B, T), int64; target t is what the model should say after token t, or IGNORE."""
+    tokens: np.ndarray
+    targets: np.ndarray
+
+
+def split_of(rows):
+    """The split of each row (B, T), as an index of SPLITS: 1/16 validation, 1/16 test, by hash."""
+    digest = hash_rows(rows) >> np.uint64(60)
+    return np.where(digest < 2, digest + np.uint64(1), np.uint64(0)).astype(np.int64)
+
+
+def train_ids(seed: int, step: int, batch_size: int, train_examples: int, lo: int, hi: int):
+    """Numbers of examples lo .. hi - 1 of step's batch: endless, or epochs, each in fresh random order."""
+    place = np.arange(step * batch_size + lo, step * batch_size + hi)
+    if not train_examples:
+        return place
+    epochs, within = place // train_examples, place % train_examples
+    ids = np.empty_like(place)
+    for epoch in np.unique(epochs):
+        ids[epochs == epoch] = epoch_order(seed, int(epoch), train_examples)[within[epochs == epoch]]
+    return ids
+
+
+_orders: dict = {}  # the order of the last epoch: 4M numbers take 0.1 s to shuffle, once an epoch
+
+
+def epoch_order(seed: int, epoch: int, n: int):
+    if (seed, epoch, n) not in _orders:
+        _orders.clear()
+        _orders[seed, epoch, n] = np.random.default_rng([seed, epoch]).permutation(n)
+    return _orders[seed, epoch, n]
+
+
+def check_starts(difficulties, starts):
+    """One starting step for each difficulty, all 0 by default; ValueError where they do not fit."""
+    if not difficulties or len(set(difficulties)) < len(difficulties):
+        raise ValueError(f'{difficulties}: give one or several different difficulties')
+    if starts and (len(starts) != len(difficulties) or 0 not in starts):
+        raise ValueError(f'difficulty_start={starts} needs one step for each of {difficulties}, '
+                         'and a 0 among them')
+    return tuple(starts) or (0,) * len(difficulties)
+
+
+class Task:
+    """Splits and batches over rows (B, block_size + 1): prompt, answer, end and padding.
+
+    A task sets vocab_size, block_size, supervise ('answer' scores the answer alone, 'all' every position),
+    difficulties and starts (what is trained on, and from which step), test_difficulties (tested apart), and
+    adds draw, encode, decode, solve and baselines.
+    """
+
+    pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
+    test_difficulties = ()
+
+    def evaluated(self, split: str) -> tuple:
+        """Difficulties of a split's evaluation: validation is always in distribution."""
+        return self.test_difficulties if split == 'test' and self.test_difficulties else self.difficulties
+
+    def examples(self, split: str, seed: int, ids, difficulty):
+        """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8."""
+        out, todo = np.empty((len(ids), self.block_size + 1), np.uint8), np.arange(len(ids))
+        for attempt in range(1000):
+            drawn = self.draw(key_of(SPLITS.index(split), seed, attempt), ids[todo], difficulty[todo])
+            out[todo] = drawn
+            todo = todo[split_of(drawn[:, :-1]) != SPLITS.index(split)]
+            if not todo.size:
+                return out
+        raise ValueError(f'no {split} example found: the task has too few distinct problems to be split')
+
+    def train_batch(self, seed: int, step: int, batch_size: int, train_examples=0, lo=0, hi=None) -> Batch:
+        """Examples lo .. hi - 1 of step's batch. A fixed set is the same for every seed, its order is not."""
+        ids = train_ids(seed, step, batch_size, train_examples, lo, batch_size if hi is None else hi)
+        data_seed = 0 if train_examples else seed + 1
+        starts = zip(self.difficulties, self.starts, strict=True)
+        active = np.array([difficulty for difficulty, start in starts if start <= step])
+        chosen = random_words(key_of(data_seed, 77), ids, 1)[:, 0] % np.uint64(len(active))
+        rows = self.examples('train', data_seed, ids, active[chosen.astype(np.int64)])
+        return self.batch(rows, self.supervise)
+
+    def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
+        """Examples lo .. hi - 1 of the one set of this split and difficulty; only the answer is scored."""
+        ids = np.arange(lo, hi)
+        return self.batch(self.examples(split, 0, ids, np.full(hi - lo, difficulty)), 'answer')
+
+    def batch(self, rows, supervise: str) -> Batch:
+        """Targets are the next tokens, of the answer or of all, padding never."""
+        targets = rows[:, 1:].astype(np.int64)
+        if supervise == 'answer':
+            before = np.arange(self.block_size) + 1 < self.answer_start(rows)[:, None]
+            targets[before] = IGNORE
+        if self.pad is not None:
+            targets[rows[:, 1:] == self.pad] = IGNORE
+        return Batch(rows[:, :-1].astype(np.int64), targets)
+
+    def answer_start(self, rows):
+        """Where the answer begins in each row (B,); by default it is the last token."""
+        return np.full(len(rows), self.block_size)
