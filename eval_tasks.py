@@ -8,6 +8,7 @@ solve the task, on the same examples) and a figure into the run's folder.
 import csv
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ class EvalConfig:
     checkpoint: str = 'best.pt'                        # file in the run's folder: best.pt or ckpt.pt
     split: Literal['test', 'val'] = 'test'             # examples never seen in training, either way
     loops: tuple[int, ...] = ()                        # loop counts (default: 1 to twice the trained count)
+    sweep: bool = True                                 # False: at the trained loop count only
     examples: int = 10_000                             # for each difficulty
     batch_size: int = 1000                             # examples at a time
     # --- where
@@ -84,10 +86,12 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
     """Accuracy of the task's shortcuts on the same examples."""
     rows = []
     for difficulty in task.evaluated(split):
-        batch = task.eval_batch(split, difficulty, 0, examples)
-        for name, right in task.baselines(batch).items():
-            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=float(right.mean()),
-                             count=examples))
+        sums = Counter()
+        for first in range(0, examples, 10_000):
+            batch = task.eval_batch(split, difficulty, first, min(first + 10_000, examples))
+            sums.update({name: int(right.sum()) for name, right in task.baselines(batch).items()})
+        rows += [dict(baseline=name, split=split, difficulty=difficulty, accuracy=right / examples,
+                      count=examples) for name, right in sums.items()]
     return rows
 
 
@@ -108,7 +112,9 @@ def main(argv):
     stages = parse_stages(trained.stages)
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
-    loops = (config.loops or tuple(range(1, 2 * trained_loops(stages) + 1))) if is_looped(stages) else (None,)
+    loops = (None,)
+    if is_looped(stages) and (config.loops or config.sweep):
+        loops = config.loops or tuple(range(1, 2 * trained_loops(stages) + 1))
     rows = evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loops)
     rows = [dict(step=step, split=config.split) | row for row in rows]
     baselines = baseline_rows(task, config.split, config.examples)

@@ -2,12 +2,14 @@
 
     python plot.py demo out/demo_1x1 out/demo_1x4 out/demo_4x1 --out=out/demo
 
-prints the table of these runs and writes it, its CSV and its figure: OUT.md, OUT.csv, OUT.png.
+prints the table of these runs and writes it, its CSV and its figure: OUT.md, OUT.csv, OUT.png. `table` in
+place of `demo` makes the table alone, with the paper's numbers where --paper names a CSV of them.
 Runs that differ by their seed only are one row: mean and spread over seeds.
 """
 import csv
 import json
 import os
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#00
 class PlotConfig:
     # --- output
     out: str = 'out/demo'  # path without its ending: .md, .csv and .png are added
+    paper: str = ''        # table: CSV of the paper's numbers, shown beside ours
 
 
 def read_csv(path: str) -> list[dict]:
@@ -59,33 +62,49 @@ def training_minutes(run: dict) -> float:
                for before, row in zip(steps, run['metrics'], strict=False)) / 60_000
 
 
-def accuracy(run: dict) -> float:
-    """Test accuracy in percent at the trained loop count, mean over difficulties."""
+def accuracies(run: dict) -> dict:
+    """Test accuracy in percent at the trained loop count, by difficulty."""
     loops = run['about']['loops']
-    return 100 * mean(row['accuracy'] for row in run['test'] if row['loops'] == loops)
+    return {f"{row['difficulty']:g}": 100 * row['accuracy'] for row in run['test'] if row['loops'] == loops}
 
 
-def demo_rows(runs: list[dict]) -> list[dict]:
-    """A row for every run, then one for every baseline."""
+def table_rows(runs: list[dict], paper: str = '') -> list[dict]:
+    """A row for every run, the paper's numbers beside it where there are any, then one for every baseline."""
+    published = read_paper(paper) if paper else {}
+    found = {name for run in runs for name in accuracies(run)}
+    difficulties = sorted(found, key=float)
     rows = []
     for run in runs:
-        config, about = run['config'], run['about']
-        rows.append(dict(model=config['stages'], seed=config['seed'], parameters=about['parameters'],
-                         training_flops_per_token=about['flops_per_token'],
-                         steps=int(run['metrics'][-1]['step']),
-                         training_minutes=round(training_minutes(run), 2), accuracy=round(accuracy(run), 2),
-                         test_examples=int(run['test'][0]['count'])))
-    for row in runs[0]['baselines']:
-        known = dict(model=row['baseline'], accuracy=round(100 * row['accuracy'], 2),
-                     test_examples=int(row['count']))
-        rows.append(dict.fromkeys(rows[0], '') | known)
-    return rows
+        config, about, scores = run['config'], run['about'], accuracies(run)
+        row = dict(model=config['stages'], seed=config['seed'], parameters=about['parameters'],
+                   training_flops_per_token=about['flops_per_token'],
+                   steps=int(run['metrics'][-1]['step']), training_minutes=round(training_minutes(run), 2),
+                   test_examples=int(run['test'][0]['count']))
+        row |= {f'accuracy_{name}': round(scores[name], 2) if name in scores else '' for name in difficulties}
+        if paper:
+            row |= {f'paper_{name}': published.get((row['model'], name), '') for name in difficulties}
+        rows.append(row)
+    baselines = defaultdict(dict)
+    for row in (row for run in runs for row in run['baselines']):
+        baselines[row['baseline']][f"accuracy_{row['difficulty']:g}"] = round(100 * row['accuracy'], 2)
+    return rows + [dict.fromkeys(rows[0], '') | dict(model=name) | own for name, own in baselines.items()]
 
 
-def spread(values: list[float], digits: int) -> str:
-    """'mean ± standard deviation (lowest)' over seeds, or the one value."""
-    if len(values) == 1:
-        return f'{values[0]:.{digits}f}'
+def read_paper(path: str) -> dict:
+    """{(model, difficulty): percent} of a table of A; its columns are n8, p16, or plain accuracy."""
+    numbers = {}
+    for row in read_csv(path):
+        for column, value in row.items():
+            if column != 'model':
+                numbers[row['model'], re.sub(r'[^0-9]', '', column)] = value
+    return numbers
+
+
+def spread(values: list, digits: int) -> str:
+    """'mean ± standard deviation' over seeds, or the one value; '' where there is none."""
+    values = [value for value in values if value != '']
+    if len(values) < 2:
+        return ''.join(f'{value:.{digits}f}' for value in values)
     return f'{mean(values):.{digits}f} ± {stdev(values):.{digits}f}'
 
 
@@ -94,18 +113,21 @@ def markdown(rows: list[dict]) -> str:
     groups = defaultdict(list)
     for row in rows:
         groups[row['model']].append(row)
-    head = ('| model | parameters | training FLOPs a token | steps | training minutes | test accuracy % '
-            '| seeds |')
-    lines = [head, '|---|---:|---:|---:|---:|---:|---:|']
+    ours = [name for name in rows[0] if name.startswith('accuracy_')]
+    theirs = [name for name in rows[0] if name.startswith('paper_')]
+    titles = [f"test % ({name.split('_')[1]})" for name in ours] if len(ours) > 1 else ['test accuracy %']
+    titles += [f"A % ({name.split('_')[1]})" for name in theirs]
+    head = ['model', 'parameters', 'training FLOPs a token', 'steps', 'training minutes', *titles, 'seeds']
+    lines = ['| ' + ' | '.join(head) + ' |', '|---' + '|---:' * (len(head) - 1) + '|']
     for name, group in groups.items():
-        first = group[0]
-        scores = spread([row['accuracy'] for row in group], 2)
-        if first['steps'] == '':
-            lines.append(f'| {name} | | | | | {scores} | |')
-            continue
-        minutes = spread([row['training_minutes'] for row in group], 1)
-        lines.append(f"| {name} | {first['parameters']:,} | {first['training_flops_per_token']:,} "
-                     f"| {first['steps']:,} | {minutes} | {scores} | {len(group)} |")
+        first, trained = group[0], group[0]['steps'] != ''
+        cells = [name, *(f'{first[key]:,}' if trained else ''
+                         for key in ('parameters', 'training_flops_per_token', 'steps'))]
+        cells.append(spread([row['training_minutes'] for row in group], 1))
+        cells += [spread([row[key] for row in group], 2) for key in ours]
+        cells += [str(first[key]) for key in theirs]
+        cells.append(str(len({row['seed'] for row in group})) if trained else '')
+        lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
 
 
@@ -154,28 +176,35 @@ def loops_figure(folder: str, split: str):
     plt.close(figure)
 
 
-def demo(folders: list[str], out: str):
+def table(folders: list[str], config: PlotConfig) -> list[dict]:
+    """Prints the table of runs and writes it as CSV and Markdown; returns the runs."""
     runs = [read_run(folder) for folder in folders]
-    rows = demo_rows(runs)
-    with open(f'{out}.csv', 'w', encoding='utf-8', newline='') as file:
+    rows = table_rows(runs, config.paper)
+    with open(f'{config.out}.csv', 'w', encoding='utf-8', newline='') as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    with open(f'{out}.md', 'w', encoding='utf-8') as file:
+    with open(f'{config.out}.md', 'w', encoding='utf-8') as file:
         file.write(markdown(rows) + '\n')
-    demo_figure(runs, f'{out}.png')
     print(markdown(rows))
-    print(f'\nfigure: {out}.png, rows: {out}.csv')
+    print(f'\nrows: {config.out}.csv')
+    return runs
 
 
-FIGURES = {'demo': demo}
+def demo(folders: list[str], config: PlotConfig):
+    """The table and the figure of the demo."""
+    demo_figure(table(folders, config), f'{config.out}.png')
+    print(f'figure: {config.out}.png')
+
+
+FIGURES = {'demo': demo, 'table': table}
 
 
 def main(argv):
     config, words = configure(PlotConfig, argv, __doc__, positional='words')
     if len(words) < 2 or words[0] not in FIGURES:
         raise UserError(f'give a figure ({", ".join(FIGURES)}) and the folders of its runs')
-    FIGURES[words[0]](words[1:], config.out)
+    FIGURES[words[0]](words[1:], config)
 
 
 if __name__ == '__main__':

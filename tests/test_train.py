@@ -92,6 +92,17 @@ def test_micro_batches_change_nothing_but_rounding(tmp_path):
     assert losses[0] == pytest.approx(losses[1], abs=1e-5) and len(losses[0]) == 12
 
 
+@pytest.mark.parametrize('task', [dict(task='addition', operands=(2, 3), test_operands=(4,), digits=1),
+                                  dict(task='igsm', max_ops=3, max_edges=6), dict(task='group', elements=4),
+                                  dict(task='variables')])
+def test_every_task_trains_the_same_with_any_number_of_workers(tmp_path, task):
+    short = dict(max_steps=4, eval_interval=2, difficulty_start=()) | task
+    alone, ahead = (run(tmp_path / str(n), data_workers=n, **short) for n in (0, 2))
+    assert_same_runs(alone, ahead)
+    difficulties = {row['difficulty'] for row in rows(alone, 'eval.csv')}
+    assert difficulties == ({'2', '3'} if task['task'] == 'addition' else difficulties)
+
+
 def test_evaluation_changes_no_training(tmp_path):
     often = run(tmp_path / 'often', eval_interval=1, dropout=0.2)
     seldom = run(tmp_path / 'seldom', dropout=0.2)
