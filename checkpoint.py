@@ -1,6 +1,5 @@
 """Checkpoints: written whole or not at all, read with errors that a user understands."""
 import os
-import pickle
 from types import SimpleNamespace
 
 import torch
@@ -36,7 +35,7 @@ def load(path: str, device='cpu') -> dict:
         checkpoint = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise UserError(f'no checkpoint at {path}') from None
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError):
+    except Exception:  # whatever torch and pickle raise on a file that is cut or of another kind
         raise UserError(f'{path} is not a readable checkpoint; delete it or name another folder') from None
     if not isinstance(checkpoint, dict) or not KEYS <= checkpoint.keys():
         raise UserError(f'{path} is no checkpoint of this project: it needs {", ".join(sorted(KEYS))}')
@@ -50,6 +49,6 @@ def load_model(folder: str, device='cpu', name: str = 'best.pt'):
     checkpoint = load(os.path.join(folder, name), device)
     config = SimpleNamespace(**checkpoint['config'])
     task = make_task(config)
-    model = build_model(config, task.vocab_size, task.block_size).to(device)
+    model = build_model(config, task.vocab_size, config.block_size).to(device)
     model.load_state_dict(checkpoint['model'])
     return model.eval(), task, checkpoint['step'], config

@@ -11,27 +11,30 @@ def dry_run(config, task):
     with torch.device('meta'):
         model = build_model(config, task.vocab_size, config.block_size)
     runtime = runtimes.start(config.device, config.dtype, 'False')
-    parameters, flops = model.count_parameters(), model.flops_per_token(config.block_size)
-    tokens = config.max_steps * config.batch_size * config.block_size
+    parameters, flops = model.count_parameters(), model.flops_per_token(task.block_size)
+    tokens = config.max_steps * config.batch_size * task.block_size
     share = -(-config.batch_size // runtime.world)
     micro = min(config.micro_batch_size or share, share)
     state = 8 if config.optimizer == 'adamw' else 0  # bytes a parameter; Adafactor's are negligible
-    kept = activation_bytes(model, config, micro, runtime.dtype)
+    kept = activation_bytes(model, config, micro, task.block_size, runtime.dtype)
     depth = effective_depth(parse_stages(config.stages))
     print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, '
           f'effective depth {depth}')
     print(f'parameters         {parameters:,}')
     print(f'training FLOPs     {flops:,} a token, {flops * tokens:.3g} in all')
     print(f'tokens             {tokens:,} = {config.max_steps:,} steps x {config.batch_size} '
-          f'x {config.block_size}')
+          f'x {task.block_size}')
     held = (8 + state) * parameters
     print(f'memory a device    about {(held + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
-          f'{held / 1e9:.2f}, activations of {micro} sequences {kept / 1e9:.2f}')
+          f'{held / 1e9:.2f}, activations of {micro} sequences {kept / 1e9:.2f} at most')
 
 
-def activation_bytes(model, config, sequences: int, dtype: str) -> int:
-    """Bytes kept for the backward pass: what a block saves, counted on the meta device, times its uses."""
-    kind, T = getattr(torch, dtype), config.block_size
+def activation_bytes(model, config, sequences: int, T: int, dtype: str) -> int:
+    """Bytes kept for the backward pass: what a block saves, counted on the meta device, times its uses.
+
+    Attention counts as it runs on a CPU up to length 512; a GPU's fused kernel keeps less.
+    """
+    kind = getattr(torch, dtype)
     block = model.blocks[0].to(kind)
     x = torch.empty(sequences, T, config.n_embd, device='meta', dtype=kind, requires_grad=True)
     weights = {id(parameter) for parameter in block.parameters()}

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 
 import plot
-from checkpoint import load_model
+from checkpoint import load_model, write_atomically
 from configurator import UserError, configure, one_line_errors
-from model import IGNORE
 from runtime import start
-from stages import is_looped, parse_stages, trained_loops
+from stages import is_looped, parse_stages, sweepable, trained_loops
+from task import IGNORE
 
 
 @dataclass
@@ -60,10 +60,9 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
                 batch = task.eval_batch(split, difficulty, first, first + batch_size)  # of one shape, always
                 tokens, targets = (torch.from_numpy(part).to(runtime.device) for part in batch)
                 own = min(batch_size, hi - first)
-                for n in loops:
-                    with runtime.autocast():
-                        logits = model(tokens, n_loops=n)
-                    sums[n] += score(logits[:own], targets[:own])
+                with runtime.autocast():
+                    for n, logits in logits_at(model, tokens, loops):
+                        sums[n] += score(logits[:own], targets[:own])
             for n in loops:
                 loss, targets_scored, right = runtime.sum(*sums[n].tolist())
                 n_loops = trained_loops(model.stages) if n is None else n
@@ -71,6 +70,16 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
                                  accuracy=right / examples, count=examples))
     model.train(was_training)
     return rows
+
+
+def logits_at(model, tokens, loops):
+    """Yields (loop count, logits) for each of `loops`, in one pass where there are several."""
+    if len(loops) == 1 or 0 in loops:
+        yield from ((n, model(tokens, n_loops=n)) for n in loops)
+        return
+    for n, logits in model.logits_by_loop(tokens, max(loops)):
+        if n in loops:
+            yield n, logits
 
 
 def score(logits, targets):
@@ -96,10 +105,11 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
 
 
 def write_csv(path: str, rows: list[dict]):
-    with open(path, 'w', encoding='utf-8', newline='') as file:
+    def write(file):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+    write_atomically(path, write)
 
 
 def main(argv):
@@ -113,18 +123,20 @@ def main(argv):
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
     loops = (None,)
-    if is_looped(stages) and (config.loops or config.sweep):
+    if config.loops or config.sweep and sweepable(stages):
         loops = config.loops or tuple(range(1, 2 * trained_loops(stages) + 1))
     rows = evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loops)
     rows = [dict(step=step, split=config.split) | row for row in rows]
     baselines = baseline_rows(task, config.split, config.examples)
-    for row in rows:
+    for row in rows if runtime.main else ():
         print(f"{trained.stages}, difficulty {row['difficulty']}, loops {row['loops']}: "
               f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}, "
               f"{row['count']} {config.split} examples")
-    write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
-    write_csv(os.path.join(folder, 'baselines.csv'), baselines)
-    plot.loops_figure(folder, config.split)
+    if runtime.main:
+        if config.split == 'test':
+            write_csv(os.path.join(folder, 'baselines.csv'), baselines)
+        write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
+        plot.loops_figure(folder, config.split)
 
 
 if __name__ == '__main__':

@@ -1,13 +1,19 @@
-"""What a run tells: CSV files in its folder, a progress bar or plain lines, and wandb where asked for."""
+"""What a run tells: config.json and CSV files in its folder, progress on the console, wandb if asked."""
 import csv
+import json
 import os
+import subprocess
 import sys
 import time
 from dataclasses import asdict
+from datetime import timedelta
 
+import torch
 from tqdm import tqdm
 
 from checkpoint import write_atomically
+from configurator import UserError
+from stages import trained_loops
 
 METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'ms_per_step', 'wait_ms_per_step', 'tokens_per_s',
            'mfu')
@@ -54,7 +60,7 @@ class Console:
             self.bar.set_postfix_str(text)
         else:
             pace = (time.perf_counter() - self.started) / max(1, row['step'] - self.first)
-            eta = time.strftime('%H:%M:%S', time.gmtime(pace * (self.last - row['step'])))
+            eta = timedelta(seconds=round(pace * (self.last - row['step'])))
             self.line(f"step {row['step']}/{self.last}: {text}, {speed}, ETA {eta}")
         self.remote(row, 'train')
 
@@ -78,3 +84,39 @@ class Console:
         if self.wandb is not None:
             numbers = {f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}
             self.wandb.log(numbers, step=row['step'])
+
+
+def git_commit() -> str:
+    """The commit of this folder, '-dirty' where it was changed; 'unknown' without git."""
+    try:
+        git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
+                             cwd=os.path.dirname(os.path.abspath(__file__)))
+        return git.stdout.strip() or 'unknown'
+    except OSError:
+        return 'unknown'
+
+
+def write_config(run, argv):
+    """config.json: the resolved fields; the command, versions, device, git commit and the model's size."""
+    config, model = run.config, run.model
+    about = dict(command=' '.join(['python', *argv]), git=git_commit(),
+                 torch=torch.__version__, python=sys.version.split()[0], runtime=run.runtime.notes,
+                 parameters=model.count_parameters(),
+                 flops_per_token=model.flops_per_token(run.task.block_size),
+                 loops=trained_loops(model.stages))
+    text = json.dumps(dict(config=asdict(config), about=about), indent=1) + '\n'
+    write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text))
+
+
+def open_folder(run, argv):
+    """The run's folder with config.json; returns its two logs. What left no checkpoint is written over."""
+    try:
+        os.makedirs(run.config.out_dir, exist_ok=True)
+        if not run.step and os.path.exists(run.path('best.pt')):
+            os.remove(run.path('best.pt'))
+        if run.step < run.config.max_steps:
+            write_config(run, argv)
+        return [CsvLog(run.path(f'{name}.csv'), columns, run.step)
+                for name, columns in (('metrics', METRICS), ('eval', EVALUATION))]
+    except OSError as error:
+        raise UserError(f'out_dir={run.config.out_dir} cannot be written: {error.strerror}') from None

@@ -78,7 +78,7 @@ class LoopedGPT(GPT):
 
     def iterate(self, stage, blocks, x, inject, rope, cache=None, slot=0):
         """One pass through the blocks of a stage."""
-        if self.checkpoint_loops and torch.is_grad_enabled():
+        if self.checkpoint_loops and cache is None and torch.is_grad_enabled():
             # Reentrant checkpointing of a block used in several loops gives wrong gradients under DDP.
             return checkpoint(self.iteration, stage, blocks, x, inject, rope, use_reentrant=False)
         return self.iteration(stage, blocks, x, inject, rope, cache, slot)
@@ -94,6 +94,8 @@ class LoopedGPT(GPT):
         """Cuts the gradient where exactly truncate_loops iterations are left (`left` is longest first)."""
         if not self.truncate_loops or self.truncate_loops not in left:
             return x
+        if left[0] == left[-1]:
+            return x.detach()
         cut = torch.tensor([n == self.truncate_loops for n in left], device=x.device)
         return torch.where(cut[:, None, None], x.detach(), x)
 

@@ -1,7 +1,7 @@
 """A decoder-only Transformer of k layers: norm, attention, feed-forward, block, GPT, key-value cache.
 
-Pre-norm blocks, as every figure of both papers assumes; neither paper states norm, activation or biases, so
-they are options. Names of tensor sizes: B batch, T time, C channels, nh heads, hs head size, V vocabulary.
+Pre-norm blocks. Neither paper states norm, activation or biases, so they are options. Names of tensor sizes:
+B batch, T time, C channels, nh heads, hs head size, V vocabulary.
 """
 import math
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-
-IGNORE = -1  # a target that is not scored
 
 
 @dataclass
@@ -181,7 +179,7 @@ class GPT(nn.Module):
                 parameter.zero_()
 
     def forward(self, tokens, targets=None, n_loops=None, cache: KVCache | None = None):
-        """Logits (B, T, V) of tokens (B, T); with targets (B, T) the summed cross entropy, IGNORE left out.
+        """Logits (B, T, V) of tokens (B, T); with targets (B, T) the summed cross entropy, -100 left out.
 
         With a cache, `tokens` continue what it holds, and it is advanced by them.
         """
@@ -193,8 +191,7 @@ class GPT(nn.Module):
         logits = self.readout(x)
         if targets is None:
             return logits
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE,
-                               reduction='sum')
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction='sum')
 
     def embed(self, tokens, start: int = 0):
         """Token (and learned position) embeddings, (B, T) -> (B, T, C)."""

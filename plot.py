@@ -51,8 +51,16 @@ def read_run(folder: str) -> dict:
     """config, metrics, eval, test and baselines of a run's folder."""
     names = ('metrics', 'eval', 'test', 'baselines')
     run = {name: read_csv(os.path.join(folder, f'{name}.csv')) for name in names}
-    with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
-        return run | json.load(file) | dict(folder=folder)
+    try:
+        with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
+            run |= json.load(file)
+    except OSError as error:
+        raise UserError(f'{folder}/config.json: {error.strerror}') from None
+    if not run['metrics'] or run['metrics'][-1]['step'] < run['config']['max_steps']:
+        raise UserError(f'{folder} is not finished; train.py with --resume=auto goes on with it')
+    if not accuracies(run):
+        raise UserError(f'{folder}/test.csv lacks the trained loop count; run eval_tasks.py without --loops')
+    return run
 
 
 def training_minutes(run: dict) -> float:
@@ -82,7 +90,8 @@ def table_rows(runs: list[dict], paper: str = '') -> list[dict]:
                    test_examples=int(run['test'][0]['count']))
         row |= {f'accuracy_{name}': round(scores[name], 2) if name in scores else '' for name in difficulties}
         if paper:
-            row |= {f'paper_{name}': published.get((row['model'], name), '') for name in difficulties}
+            alone = published.get((row['model'], ''), '')  # a table of one number for each model
+            row |= {f'paper_{name}': published.get((row['model'], name), alone) for name in difficulties}
         rows.append(row)
     baselines = defaultdict(dict)
     for row in (row for run in runs for row in run['baselines']):
@@ -180,6 +189,7 @@ def table(folders: list[str], config: PlotConfig) -> list[dict]:
     """Prints the table of runs and writes it as CSV and Markdown; returns the runs."""
     runs = [read_run(folder) for folder in folders]
     rows = table_rows(runs, config.paper)
+    os.makedirs(os.path.dirname(config.out) or '.', exist_ok=True)
     with open(f'{config.out}.csv', 'w', encoding='utf-8', newline='') as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

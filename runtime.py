@@ -1,8 +1,12 @@
 """Where a run runs: device, precision, compiler, processes, the hardware's peak; chosen here, told once."""
 import logging
+import math
 import os
+import re
 import shutil
+import signal
 import sysconfig
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -58,8 +62,35 @@ class Runtime:
         if self.device.type != 'cuda':
             return None
         name = torch.cuda.get_device_name(self.device)
-        peaks = [peak for known, peak in PEAK_FLOPS.items() if known in name.split('NVIDIA ')[-1]]
+        peaks = [peak for known, peak in PEAK_FLOPS.items() if re.search(rf'\b{known}\b', name)]
         return peaks[0][self.dtype] * self.world if peaks else None
+
+
+class Stop:
+    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second ends the process at once."""
+
+    def __init__(self, max_minutes: float):
+        self.signal, self.deadline = 0, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
+
+    def __enter__(self):
+        signals = (signal.SIGTERM, signal.SIGINT)
+        self.before = {number: signal.signal(number, self.remember) for number in signals}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def remember(self, number, frame):
+        self.signal = number
+        signal.signal(number, signal.SIG_DFL)
+
+    def wanted(self) -> bool:
+        return bool(self.signal) or time.monotonic() > self.deadline
+
+    def exit_code(self) -> int:
+        """Of a run that is not finished: 128 + signal, as a shell has it, or 75 (try again) for the limit."""
+        return 128 + self.signal if self.signal else 75
 
 
 def start(device='auto', dtype='auto', compile='auto') -> Runtime:
@@ -68,7 +99,7 @@ def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     chosen = pick_device(device)
     if chosen.type == 'cpu':  # it warns of a CUDA toolkit without a GPU, which is nothing to do with us
         logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR)
-    compiled, why = pick_compile(compile, chosen)
+    compiled, why = pick_compile(compile)
     runtime = Runtime(chosen, pick_dtype(dtype, chosen), compiled, int(os.environ.get('RANK', 0)), world)
     if world > 1:
         dist.init_process_group('nccl' if chosen.type == 'cuda' else 'gloo')
@@ -101,7 +132,7 @@ def pick_dtype(choice: str, device: torch.device) -> str:
     return 'bfloat16' if fast else 'float32'
 
 
-def pick_compile(choice: str, device: torch.device) -> tuple[bool, str]:
+def pick_compile(choice: str) -> tuple[bool, str]:
     """Whether to compile, and the words that say so."""
     missing = None
     header = os.path.join(sysconfig.get_paths()['include'], 'Python.h')

@@ -12,7 +12,7 @@ import torch
 from checkpoint import load_model
 from configurator import UserError, configure, one_line_errors
 from runtime import pick_device
-from stages import is_looped, trained_loops
+from stages import is_looped, sweepable, trained_loops
 from task import IGNORE
 
 
@@ -83,13 +83,17 @@ def problems(config, task) -> list[tuple[list, list]]:
 
 def show(model, task, config, prompt: list, truth: list, counts):
     """Prints a problem, its true answer and the model's after every loop count."""
+    n_new, most = config.max_new_tokens or len(truth), model.config.block_size
+    if model.config.positions == 'learned' and len(prompt) + n_new - 1 > most:
+        raise UserError(f'learned positions end at {most}: a prompt of {len(prompt)} tokens leaves no room '
+                        f'for {n_new}')
     print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
     copies = config.batch if config.prompt and config.temperature else 1
     tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
     for n_loops in counts:
         generator = torch.Generator().manual_seed(config.seed)
-        answers, chances = generate(model, tokens, config.max_new_tokens or len(truth), n_loops,
-                                    config.temperature, config.top_k, generator)
+        answers, chances = generate(model, tokens, n_new, n_loops, config.temperature, config.top_k,
+                                    generator)
         name = 'answer' if n_loops is None else f'loops {n_loops}'
         note = '  (as trained)' if n_loops == trained_loops(model.stages) else ''
         for answer, chance in zip(answers.tolist(), chances.prod(1).tolist(), strict=True):
@@ -103,11 +107,13 @@ def main(argv):
     model, task, step, trained = load_model(folders[0], pick_device(config.device), config.checkpoint)
     if config.loops and not is_looped(model.stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
-    counts = config.loops or range(1, 2 * trained_loops(model.stages) + 1)
+    counts = config.loops or [None]
+    if not config.loops and sweepable(model.stages):
+        counts = range(1, 2 * trained_loops(model.stages) + 1)
     asked = problems(config, task)
     print(f'{folders[0]}: {trained.stages} on {trained.task}, step {step}')
     for prompt, truth in asked:
-        show(model, task, config, prompt, truth, counts if is_looped(model.stages) else [None])
+        show(model, task, config, prompt, truth, counts)
 
 
 if __name__ == '__main__':

@@ -37,6 +37,11 @@ def with_loops(stages: list[Stage], n_loops: int | None) -> list[Stage]:
     return [Stage(stage.layers, n_loops if stage.loops > 1 else 1) for stage in stages]
 
 
+def sweepable(stages: list[Stage]) -> bool:
+    """Whether one loop count can stand for the string's own: all stages that loop do so equally often."""
+    return len({stage.loops for stage in stages if stage.loops > 1}) == 1
+
+
 def trained_loops(stages: list[Stage]) -> int:
     """The loop count that the string itself asks for: its largest L, 1 for a plain model."""
     return max(stage.loops for stage in stages)

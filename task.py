@@ -4,6 +4,7 @@ Every example is a pure function of (split, seed, number): no generator has a st
 neither the number of processes nor what was drawn before. An example belongs to the split that the hash of
 its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
 """
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from randomness import hash_rows, key_of, random_words
 
 SPLITS = ('train', 'val', 'test')
-IGNORE = -1  # a target that is not scored
+IGNORE = -100  # a target that is not scored; torch's cross_entropy passes over it
 
 
 class Batch(NamedTuple):
@@ -96,8 +97,15 @@ class Task:
 
     def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
         """Examples lo .. hi - 1 of the one set of this split and difficulty; only the answer is scored."""
-        ids = np.arange(lo, hi)
-        return self.batch(self.examples(split, 0, ids, np.full(hi - lo, difficulty)), 'answer')
+        if (split, difficulty, lo, hi) not in self.evaluation_rows:  # drawn once: they never change
+            rows = self.examples(split, 0, np.arange(lo, hi), np.full(hi - lo, difficulty))
+            self.evaluation_rows[split, difficulty, lo, hi] = rows
+        return self.batch(self.evaluation_rows[split, difficulty, lo, hi], 'answer')
+
+    @cached_property
+    def evaluation_rows(self) -> dict:
+        """Rows of evaluation batches drawn so far, by (split, difficulty, lo, hi)."""
+        return {}
 
     def batch(self, rows, supervise: str) -> Batch:
         """Targets are the next tokens, of the answer or of all, padding never."""

@@ -6,11 +6,8 @@
 The run's folder, out/<name of the last file> unless --out_dir says otherwise, gets config.json, metrics.csv,
 eval.csv, ckpt.pt (the latest state) and best.pt (the best on validation).
 """
-import json
 import math
 import os
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -18,7 +15,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from configurator import UserError, configure, one_line_errors
-from stages import is_looped, parse_stages, trained_loops
+from stages import is_looped, parse_stages
 from tasks import make_task
 
 
@@ -97,7 +94,7 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
         natural = ('n_ff truncate_loops train_examples data_workers warmup_steps micro_batch_size seed '
-                   'grad_clip').split()
+                   'grad_clip weight_decay max_minutes').split()
         for name in natural:
             if getattr(self, name) < 0:
                 raise ValueError(f'{name}={getattr(self, name)} must not be negative')
@@ -108,8 +105,16 @@ class Config:
             raise ValueError(f'positions=rope needs an even head size, not n_embd / n_head = {head_size}')
         if not 0 <= self.dropout < 1:
             raise ValueError(f'dropout={self.dropout} is not in [0, 1)')
-        if not self.learning_rate > 0:
-            raise ValueError(f'learning_rate={self.learning_rate} must be positive')
+        if not (self.learning_rate > 0 and self.init_std > 0):
+            raise ValueError(f'learning_rate={self.learning_rate} and init_std={self.init_std} must be '
+                             'positive')
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError(f'beta1={self.beta1} and beta2={self.beta2} are not in [0, 1)')
+        if self.seed >= 2 ** 31:
+            raise ValueError(f'seed={self.seed} must be below 2^31')
+        if self.difficulty_start and (self.train_examples or self.task in ('igsm', 'group')):
+            raise ValueError('difficulty_start goes neither with a fixed set (train_examples) nor with '
+                             'a task of one difficulty')
         if (self.input_injection or self.norm_each_loop or self.truncate_loops) and not is_looped(stages):
             raise ValueError(f'stages={self.stages} holds no loop for input_injection, norm_each_loop '
                              'or truncate_loops')
@@ -131,16 +136,16 @@ if __name__ == '__main__':  # before torch is imported: errors and --help come a
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Dataset
 
 import checkpoint
 import runtime as runtimes
 from adafactor import Adafactor
 from cost import dry_run
 from eval_tasks import evaluate
-from logs import EVALUATION, METRICS, Console, CsvLog
+from loader import batches_ahead
+from logs import Console, CsvLog, open_folder
 from looped import build_model
-from model import IGNORE
+from task import IGNORE
 
 # What may differ between a checkpoint and the run that goes on from it: nothing that shapes model or data.
 MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval resume wandb dry_run '
@@ -168,41 +173,6 @@ def make_optimizer(model, config):
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
 
 
-def write_config(config, argv, runtime, model):
-    """config.json: the resolved fields; the command, versions, device, git commit and the model's size."""
-    git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
-                         cwd=os.path.dirname(os.path.abspath(__file__)))
-    about = dict(command=' '.join(['python', *argv]), git=git.stdout.strip() or 'unknown',
-                 torch=torch.__version__, python=sys.version.split()[0], runtime=runtime.notes,
-                 parameters=model.count_parameters(),
-                 flops_per_token=model.flops_per_token(config.block_size), loops=trained_loops(model.stages))
-    text = json.dumps(dict(config=asdict(config), about=about), indent=1) + '\n'
-    checkpoint.write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text))
-
-
-class Stop:
-    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second ends the process at once."""
-
-    def __init__(self, max_minutes: float):
-        self.asked, self.deadline = False, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
-
-    def __enter__(self):
-        signals = (signal.SIGTERM, signal.SIGINT)
-        self.before = {number: signal.signal(number, self.remember) for number in signals}
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def remember(self, number, frame):
-        self.asked = True
-        signal.signal(number, signal.SIG_DFL)
-
-    def wanted(self, step: int) -> bool:
-        return self.asked or time.monotonic() > self.deadline
-
-
 def backward(model, config, runtime, batch, n_targets: int):
     """Gradients of the mean loss over the global batch; returns this process's share of the summed loss.
 
@@ -210,7 +180,7 @@ def backward(model, config, runtime, batch, n_targets: int):
     depends neither on how the batch is cut nor on how many processes share it.
     """
     tokens, targets = (part.to(runtime.device, non_blocking=True) for part in batch)
-    size = config.micro_batch_size or max(1, len(tokens))
+    size = config.micro_batch_size or len(tokens)
     total = torch.zeros((), device=runtime.device)
     starts = range(0, len(tokens), size)
     for start in starts:
@@ -244,7 +214,7 @@ class Run:
                 best=self.best, rng=torch.get_rng_state(), config=asdict(self.config)))
 
     def restore(self):
-        """Goes on from ckpt.pt where `resume` says so; refuses to write over any other run."""
+        """Goes on from ckpt.pt where `resume` says so; refuses to write over any other."""
         exists = os.path.exists(self.path('ckpt.pt'))
         if self.config.resume == 'never' and exists:
             raise UserError(f'{self.config.out_dir} holds a run already: --resume=auto goes on from its '
@@ -265,36 +235,14 @@ class Run:
         torch.set_rng_state(saved['rng'].cpu())
 
 
-class StepBatches(Dataset):
-    """This process's part of the batch of every step, by step."""
-
-    def __init__(self, run: Run):
-        self.task, self.config = run.task, run.config
-        self.lo, self.hi = run.runtime.slice(run.config.batch_size)
-
-    def __len__(self):
-        return self.config.max_steps
-
-    def __getitem__(self, step: int):
-        c = self.config
-        return self.task.train_batch(c.seed, step, c.batch_size, c.train_examples, self.lo, self.hi)
-
-
-def batches_ahead(run: Run):
-    """Batches from the run's step on, made ahead by worker processes, in order whatever their number."""
-    workers = run.config.data_workers
-    return DataLoader(StepBatches(run), sampler=range(run.step, run.config.max_steps), batch_size=None,
-                      num_workers=workers, prefetch_factor=4 if workers else None)
-
-
-def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop: Stop):
+def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: CsvLog, stop):
     """The training loop. All of a step is a function of (configuration, step): resumption is exact."""
     config, runtime, model = run.config, run.runtime, run.model
     wrapped = DistributedDataParallel(model) if runtime.world > 1 else model
-    batches = iter(batches_ahead(run))
     parameters = list(model.parameters())
-    tokens_per_step = config.batch_size * config.block_size
-    flops_per_step, peak = model.flops_per_token(config.block_size) * tokens_per_step, runtime.peak_flops()
+    length, peak = run.task.block_size, runtime.peak_flops()
+    tokens_per_step = config.batch_size * length
+    flops_per_step = model.flops_per_token(length) * tokens_per_step
     bad_step = torch.zeros((), dtype=torch.long, device=runtime.device)
     clock, clocked, waited = time.perf_counter(), run.step, 0.0
 
@@ -302,13 +250,13 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
         lr = lr_at(run.step, config)
         for group in run.optimizer.param_groups:
             group['lr'] = lr
-        if config.dropout:
-            torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
         began = time.perf_counter()
         batch = next(batches)
         waited += time.perf_counter() - began
+        if config.dropout:
+            torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
         scored = float((batch.targets != IGNORE).sum())
-        n_targets, stopping = runtime.sum(scored, float(stop.wanted(run.step)))
+        n_targets, stopping = runtime.sum(scored, float(stop.wanted()))
         loss = backward(wrapped, config, runtime, batch, n_targets)
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()
@@ -349,7 +297,7 @@ def train(run: Run, console: Console, metrics: CsvLog, evaluations: CsvLog, stop
 def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
     """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
     config = run.config
-    size = config.micro_batch_size or min(config.batch_size, config.eval_examples)
+    size = config.micro_batch_size or min(-(-config.batch_size // run.runtime.world), config.eval_examples)
     rows = evaluate(run.model, run.task, run.runtime, 'val', config.eval_examples, size)
     mean = [sum(row[name] for row in rows) / len(rows) for name in ('accuracy', 'loss')]
     if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
@@ -370,25 +318,41 @@ def main(config, files, argv):
     config.out_dir = config.out_dir or os.path.join('out', name)
     if config.dry_run:
         return dry_run(config, task)
-    with Stop(config.max_minutes) as stop:
+    check_splits(task)
+    with runtimes.Stop(config.max_minutes) as stop:
         runtime = runtimes.start(config.device, config.dtype, config.compile)
+        if config.batch_size < runtime.world:
+            raise UserError(f'batch_size={config.batch_size} leaves some of {runtime.world} processes '
+                            'without work')
         run = Run(config, runtime, task)
         run.restore()
-        if runtime.main:
-            os.makedirs(config.out_dir, exist_ok=True)
-            write_config(config, argv, runtime, run.model)
+        logs = open_folder(run, argv) if runtime.main else (None, None)
         console = Console(config, runtime, run.step)
         greet(run, console)
-        logs = [CsvLog(run.path(f'{name}.csv'), columns, run.step) if runtime.main else None
-                for name, columns in (('metrics', METRICS), ('eval', EVALUATION))]
         if runtime.compile:
             run.model.compile_blocks()
-        train(run, console, *logs, stop)
-    console.line(f'done: {run.step} steps, {config.out_dir}' if run.step >= config.max_steps else
-                 f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
-    console.close()
+        batches = batches_ahead(run)
+        try:
+            train(run, batches, console, *logs, stop)
+        finally:
+            batches.close()
+            console.close()
     if runtime.world > 1:
         dist.destroy_process_group()
+    if run.step < config.max_steps:
+        console.line(f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
+        sys.exit(stop.exit_code())
+    console.line(f'done: {run.step} steps, {config.out_dir}')
+
+
+def check_splits(task):
+    """UserError before anything is written where a task is too small to have a validation and a test set."""
+    try:
+        for split in ('val', 'test'):
+            for difficulty in task.evaluated(split):
+                task.eval_batch(split, difficulty, 0, 1)
+    except ValueError as error:
+        raise UserError(error) from None
 
 
 def greet(run: Run, console: Console):
@@ -396,7 +360,7 @@ def greet(run: Run, console: Console):
     config, model = run.config, run.model
     console.line(f'{config.out_dir}: {config.stages} on {config.task}, '
                  f'{model.count_parameters():,} parameters, '
-                 f'{model.flops_per_token(config.block_size):,} training FLOPs a token')
+                 f'{model.flops_per_token(run.task.block_size):,} training FLOPs a token')
     for note in run.runtime.notes:
         console.line(note)
     if run.step:

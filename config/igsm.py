@@ -6,9 +6,10 @@ Not stated, so chosen here: sizes as Ye et al.'s medium (15 operations, 20 edges
 digit and sign, the answer directly after the question, loss on the answer alone, a warmup of 2,000 steps,
 pre-norm RMSNorm, GELU, no biases, untied embeddings, clipping at 1.
 """
+from igsm import PRESETS as _presets
+
 task = 'igsm'
-max_ops = 15
-max_edges = 20
+max_ops, max_edges = _presets['medium']
 supervise = 'answer'
 train_examples = 4_000_000
 

@@ -14,7 +14,7 @@ row() {
     done
     local folder=out/$1_seed$seed examples=$2
     shift 2
-    if [ ! -f "$folder/baselines.csv" ]; then
+    if [ ! -f "$folder/test.csv" ]; then
         python train.py "$@" --out_dir="$folder" --resume=auto
         python eval_tasks.py "$folder" --examples="$examples" --sweep=False
     fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One layer, one layer looped four times, four layers: the same p-hop problems, steps and hyperparameters.
-# SEEDS="0 1 2" runs each with three seeds; runs that are finished are not run again.
+# SEEDS="0 1 2" runs each with three seeds; runs that are finished are not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -16,8 +16,8 @@ if [ "$SCALE" = paper ]; then
         for stages in 6x1 1x1 1x6 2x1 2x3 3x1 3x2; do
             row ghop_${stages}_p$p 262000 config/ghop_$stages.py --p=$p
         done
+        table table1_phop_p$p --paper=results/paper_table1_phop.csv
     done
-    table table1_phop --paper=results/paper_table1_phop.csv
 else
     for stages in 4x1 1x4 1x1; do
         row addition_laptop_$stages 10000 config/addition_laptop.py --stages=$stages

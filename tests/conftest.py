@@ -1,4 +1,4 @@
-"""Shared by all tests: the project's folder on the path, one seed, no leftover compiled code."""
+"""Shared by all tests: the project's folder on the path, and one seed."""
 import os
 import sys
 

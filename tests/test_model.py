@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 
 import model as model_module
-from model import GPT, IGNORE, GPTConfig, causal_attention, rope_table, rotate
+from model import GPT, GPTConfig, causal_attention, rope_table, rotate
+from task import IGNORE
 
 
 def small(generator_seed=0, **choices):

@@ -9,10 +9,10 @@ CPU = torch.device('cpu')
 
 
 def test_without_a_compiler_compilation_is_off_and_says_why(monkeypatch):
-    assert runtimes.pick_compile('False', CPU) == (False, 'off')
+    assert runtimes.pick_compile('False') == (False, 'off')
     monkeypatch.setenv('CXX', 'no-such-compiler')
     for choice in ('auto', 'True'):
-        assert runtimes.pick_compile(choice, CPU) == (False, 'off (no C++ compiler found)')
+        assert runtimes.pick_compile(choice) == (False, 'off (no C++ compiler found)')
     assert 'compile off (no C++ compiler found)' in runtimes.start(device='cpu').notes[0]
 
 
@@ -38,5 +38,10 @@ def test_slices_cover_everything_once(world):
     assert max(hi - lo for lo, hi in parts) - min(hi - lo for lo, hi in parts) <= 1
 
 
-def test_unknown_hardware_has_no_peak():
+def test_peaks_of_known_hardware_only(monkeypatch):
     assert runtimes.Runtime(CPU, 'float32', False).peak_flops() is None
+    gpus = runtimes.Runtime(torch.device('cuda'), 'bfloat16', False, 0, 2)
+    for name, peak in (('NVIDIA H100 80GB HBM3', 2 * 989e12), ('NVIDIA A100-SXM4-80GB', 2 * 312e12),
+                       ('NVIDIA L4', 2 * 121e12), ('NVIDIA L40S', None), ('Some other device', None)):
+        monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device, name=name: name)
+        assert gpus.peak_flops() == peak

@@ -4,12 +4,15 @@ import json
 import math
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
 import checkpoint
 import cost
+import logs
+import runtime as runtimes
 import train
 from configurator import UserError, build
 from stages import parse_stages
@@ -45,7 +48,10 @@ def assert_same_runs(one, two):
 
 
 def stop_at(monkeypatch, step):
-    monkeypatch.setattr(train.Stop, 'wanted', lambda self, now: now >= step - 1)
+    """As if a signal came during step `step`, which is number step - 1 from 0."""
+    at, real = [0], train.lr_at
+    monkeypatch.setattr(train, 'lr_at', lambda now, config: at.__setitem__(0, now) or real(now, config))
+    monkeypatch.setattr(runtimes.Stop, 'wanted', lambda self: at[0] >= step - 1)
 
 
 def test_schedule():
@@ -66,7 +72,8 @@ def test_stopping_and_going_on_equals_never_stopping(tmp_path, monkeypatch, chan
     for step in (4, 7):  # on an evaluation, and between all intervals
         with monkeypatch.context() as patch:
             stop_at(patch, step)
-            run(tmp_path / 'parts', resume='auto', **changes)
+            with pytest.raises(SystemExit, match='75'):
+                run(tmp_path / 'parts', resume='auto', **changes)
         assert torch.load(tmp_path / 'parts' / 'ckpt.pt', weights_only=True)['step'] == step
     parts = run(tmp_path / 'parts', resume='must', **changes)
     assert_same_runs(whole, parts)
@@ -77,7 +84,9 @@ def test_rows_after_the_checkpoint_are_written_again(tmp_path, monkeypatch):
     whole = run(tmp_path / 'whole')
     with monkeypatch.context() as patch:
         stop_at(patch, 5)
-        cut = run(tmp_path / 'cut')
+        with pytest.raises(SystemExit):
+            run(tmp_path / 'cut')
+    cut = str(tmp_path / 'cut')
     for name in ('metrics.csv', 'eval.csv'):
         shutil.copy(os.path.join(whole, name), os.path.join(cut, name))
         with open(os.path.join(cut, name), 'a', encoding='utf-8') as file:
@@ -96,11 +105,10 @@ def test_micro_batches_change_nothing_but_rounding(tmp_path):
                                   dict(task='igsm', max_ops=3, max_edges=6), dict(task='group', elements=4),
                                   dict(task='variables')])
 def test_every_task_trains_the_same_with_any_number_of_workers(tmp_path, task):
-    short = dict(max_steps=4, eval_interval=2, difficulty_start=()) | task
+    short = dict(max_steps=4, eval_interval=2) | task
     alone, ahead = (run(tmp_path / str(n), data_workers=n, **short) for n in (0, 2))
     assert_same_runs(alone, ahead)
-    difficulties = {row['difficulty'] for row in rows(alone, 'eval.csv')}
-    assert difficulties == ({'2', '3'} if task['task'] == 'addition' else difficulties)
+    assert len(rows(alone, 'metrics.csv')) == 4
 
 
 def test_evaluation_changes_no_training(tmp_path):
@@ -196,8 +204,31 @@ def test_memory_estimate_counts_what_autograd_keeps():
         model(torch.zeros(50, 9, dtype=torch.long))
     real = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     with torch.device('meta'):
-        estimate = cost.activation_bytes(train.build_model(config, 7, 9), config, 50, 'float32')
+        estimate = cost.activation_bytes(train.build_model(config, 7, 9), config, 50, 9, 'float32')
     assert estimate == pytest.approx(real, rel=0.1)
+
+
+def test_a_block_size_above_what_the_task_needs(tmp_path):
+    folder = run(tmp_path / 'run', block_size=30, positions='learned')
+    assert checkpoint.load_model(folder)[0].position_embedding.num_embeddings == 30
+    assert [row['tokens'] for row in rows(folder, 'metrics.csv')][-1] == str(12 * 10 * 9)
+
+
+def test_without_git_a_run_still_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert logs.git_commit() == 'unknown'
+
+
+def test_what_cannot_be_written_or_split_is_said_in_a_line(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='cannot be written'):
+        run(tmp_path / 'file')
+    with pytest.raises(UserError, match='too few distinct problems'):
+        run(tmp_path / 'small', task='group', group='c2', elements=2)
+    real = runtimes.start
+    monkeypatch.setattr(runtimes, 'start', lambda *choices: replace(real(*choices), world=11))
+    with pytest.raises(UserError, match='without work'):
+        run(tmp_path / 'wide')
 
 
 def test_atomic_writes_leave_old_or_new(tmp_path):

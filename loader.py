@@ -1,0 +1,37 @@
+"""Batches made ahead by worker processes, in the order of the steps whatever the number of workers."""
+import signal
+
+from torch.utils.data import DataLoader, Dataset
+
+
+class StepBatches(Dataset):
+    """This process's part of the batch of every step, by step."""
+
+    def __init__(self, run):
+        self.task, self.config = run.task, run.config
+        self.lo, self.hi = run.runtime.slice(run.config.batch_size)
+
+    def __len__(self):
+        return self.config.max_steps
+
+    def __getitem__(self, step: int):
+        c = self.config
+        return self.task.train_batch(c.seed, step, c.batch_size, c.train_examples, self.lo, self.hi)
+
+
+def leave_signals_to_the_parent(worker: int):
+    """A scheduler signals all processes of a job; the workers are needed until the run has been saved."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def batches_ahead(run):
+    """Yields batches from the run's step on, made ahead by worker processes, in order whatever their number.
+
+    Closing the generator ends the workers.
+    """
+    workers = run.config.data_workers
+    yield from DataLoader(StepBatches(run), sampler=range(run.step, run.config.max_steps), batch_size=None,
+                          num_workers=workers, prefetch_factor=4 if workers else None,
+                          worker_init_fn=leave_signals_to_the_parent,
+                          pin_memory=run.runtime.device.type == 'cuda')
