@@ -48,7 +48,11 @@ def load_model(folder: str, device='cpu', name: str = 'best.pt'):
         raise UserError(f'no folder {folder}; give the out_dir of a run, such as out/ghop_1x6')
     checkpoint = load(os.path.join(folder, name), device)
     config = SimpleNamespace(**checkpoint['config'])
-    task = make_task(config)
-    model = build_model(config, task.vocab_size, config.block_size).to(device)
-    model.load_state_dict(checkpoint['model'])
+    try:
+        task = make_task(config)
+        model = build_model(config, task.vocab_size, config.block_size).to(device)
+        model.load_state_dict(checkpoint['model'])
+    except (AttributeError, RuntimeError, ValueError):
+        raise UserError(f'{folder}/{name} was made by another version of this project; use its commit, '
+                        f'named in {folder}/config.json') from None
     return model.eval(), task, checkpoint['step'], config

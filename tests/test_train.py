@@ -214,6 +214,19 @@ def test_a_block_size_above_what_the_task_needs(tmp_path):
     assert [row['tokens'] for row in rows(folder, 'metrics.csv')][-1] == str(12 * 10 * 9)
 
 
+def test_a_checkpoint_of_another_version_is_said_to_be_one(tmp_path):
+    folder = run(tmp_path / 'run')
+    saved = checkpoint.load(os.path.join(folder, 'best.pt'))
+    del saved['config']['length']
+    checkpoint.save(os.path.join(folder, 'best.pt'), saved)
+    with pytest.raises(UserError, match='another version'):
+        checkpoint.load_model(folder)
+    for junk in (b'hello world', b'.', b''):
+        (tmp_path / 'run' / 'best.pt').write_bytes(junk)
+        with pytest.raises(UserError, match='not a readable checkpoint'):
+            checkpoint.load_model(folder)
+
+
 def test_without_git_a_run_still_starts(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
     assert logs.git_commit() == 'unknown'
