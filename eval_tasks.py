@@ -58,7 +58,7 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
             lo, hi = runtime.slice(examples)
             for first in range(lo, hi, batch_size):
                 batch = task.eval_batch(split, difficulty, first, first + batch_size)  # of one shape, always
-                tokens, targets = (torch.from_numpy(part).to(runtime.device) for part in batch)
+                tokens, targets = runtime.put(batch)
                 own = min(batch_size, hi - first)
                 with runtime.autocast():
                     for n, logits in logits_at(model, tokens, loops):

@@ -17,6 +17,10 @@ import re
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
+
+from task import Batch, Task, after, check_starts, majority, rngs
+
 MODULUS = 7
 LEVELS, WIDTH = 4, 4  # entities: 4 levels of 2 to 4
 NAMES = [f'{chr(65 + WIDTH * level + parent)}#{chr(65 + WIDTH * (level + 1) + child)}'
@@ -171,6 +175,18 @@ def solve(problem: Problem) -> tuple[int, list[Definition]]:
     return values[problem.query], needed
 
 
+def values_so_far(definitions: list[Definition]) -> list[dict]:
+    """Entry i, of len(definitions) + 1: the values, by parameter, that i definitions determine."""
+    values, pending, out = {}, [], [{}]
+    for definition in definitions:
+        pending.append(definition)
+        while ready := [d for d in pending if all(name in values for name in d.dependencies)]:
+            values |= {d.parameter: evaluate(d, values) for d in ready}
+            pending = [d for d in pending if d not in ready]
+        out.append(dict(values))
+    return out
+
+
 def right_side(definition: Definition) -> str:
     terms = (' - ' if definition.minus else ' + ').join(NAMES[name] for name in definition.dependencies)
     if not terms:
@@ -209,3 +225,98 @@ def index_of(name: str) -> int:
     if name not in NAMES:
         raise ValueError(f'{name} does not join two successive levels (A-D, E-H, I-L, M-P)')
     return NAMES.index(name)
+
+
+class IGSM(Task):
+    """i-GSM as a task; a token is a parameter, a digit or a sign, and the difficulty is max_ops.
+
+    supervise='values' scores more than the answer: at every mention of a parameter, and at the end of its
+    definition, its value, wherever the text up to there determines it.
+    """
+
+    redraws_at_once = 1
+    signs = ('+', '-', '*', ':=', '.', '?')
+
+    def __init__(self, max_ops=(15,), max_edges=20, supervise='answer', starts=()):
+        check_sizes(min(max_ops, default=1), max_edges)
+        self.max_edges, self.supervise = max_edges, supervise
+        self.difficulties, self.starts = tuple(max_ops), check_starts(max_ops, starts)
+        self.words = [*NAMES, *map(str, range(MODULUS)), *self.signs, '_']
+        self.number = {word: i for i, word in enumerate(self.words)}
+        self.vocab_size, self.pad = len(self.words), len(self.words) - 1
+        self.block_size = 8 * max_edges + 2  # longer problems are drawn again
+
+    def draw(self, key, ids, difficulty):
+        out = np.full((len(ids), self.block_size + 1), self.pad, np.uint8)
+        for row, rng, max_ops in zip(out, rngs(key, ids), difficulty, strict=True):
+            tokens = []
+            while not 0 < len(tokens) <= self.block_size:
+                problem = generate(rng, int(max_ops), self.max_edges)
+                tokens = self.tokens(problem)
+            row[:len(tokens) + 1] = tokens + [self.number[str(solve(problem)[0])]]
+        return out
+
+    def batch(self, rows, supervise):
+        batch = super().batch(rows, 'answer' if supervise == 'values' else supervise)
+        if supervise == 'values':
+            for tokens, targets in zip(*batch, strict=True):
+                self.score_values(tokens, targets)
+        return batch
+
+    def score_values(self, tokens, targets):
+        definitions = self.problem(tokens).definitions
+        values, i = values_so_far(definitions), 0
+        for t in range(after(tokens[None], self.number['?'])[0] - 1):
+            name = tokens[t]
+            if name == self.number['.']:
+                name, i = definitions[i].parameter, i + 1
+            if name in values[i]:
+                targets[t] = self.number[str(values[i][name])]
+
+    def tokens(self, problem) -> list[int]:
+        """The same as encode(to_text(problem)), without the text."""
+        number, zero, out = self.number, len(NAMES), []
+        plus, minus, becomes, stop = (number[sign] for sign in ('+', '-', ':=', '.'))
+        for parameter, operator, constant, dependencies, subtract in problem.definitions:
+            out += (parameter, becomes)
+            if not dependencies:
+                out += (zero + constant, stop)
+                continue
+            if operator:
+                out += (zero + constant, number[operator])
+            for name in dependencies:
+                out += (name, minus if subtract else plus)
+            out[-1] = stop
+        return out + [problem.query, number['?']]
+
+    def problem(self, row):
+        """The problem of a row of tokens, which may go on after it."""
+        return parse(self.decode(row[:after(row[None], self.number['?'])[0]]))
+
+    def answer_start(self, rows):
+        return after(rows, self.number['?'])
+
+    def solve(self, prompt: list[int]) -> list[int]:
+        return [self.number[str(solve(parse(self.decode(prompt)))[0])]]
+
+    def baselines(self, batch: Batch) -> dict:
+        """The commonest answer; and reading the query's own line, which is enough where it is a constant."""
+        commonest, lines = majority(batch), []
+        for row, right in zip(batch.tokens, commonest, strict=True):
+            problem = self.problem(row)
+            own = next(d for d in problem.definitions if d.parameter == problem.query)
+            lines.append(right if own.dependencies else True)
+        return {'majority answer': commonest, 'one line': np.array(lines)}
+
+    def encode(self, text: str) -> list[int]:
+        words = text.replace('.', ' .').replace('?', ' ?').split()
+        if wrong := [word for word in words if word not in self.number]:
+            raise ValueError(f'the prompt holds {wrong[0]!r}; possible are parameters such as E#I, digits '
+                             f'0 to {MODULUS - 1} and {" ".join(self.signs)}')
+        if len(words) > self.block_size:
+            raise ValueError(f'the prompt has {len(words)} tokens; this model takes 1 to {self.block_size}')
+        return [self.number[word] for word in words]
+
+    def decode(self, tokens) -> str:
+        text = ' '.join(self.words[token] for token in tokens if token != self.pad)
+        return text.replace(' .', '.').replace(' ?', '?')

@@ -45,6 +45,11 @@ class Runtime:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
+    def put(self, batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and targets on the device, as int64."""
+        tokens, targets = (torch.as_tensor(part).to(self.device, non_blocking=True).long() for part in batch)
+        return tokens, targets
+
     def sum(self, *numbers: float) -> list[float]:
         """Sums of host numbers over all processes."""
         if self.world == 1:

@@ -4,19 +4,21 @@ Every example is a pure function of (split, seed, number): no generator has a st
 neither the number of processes nor what was drawn before. An example belongs to the split that the hash of
 its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
 """
+from collections.abc import Iterator
 from functools import cached_property
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
 
-from randomness import hash_rows, key_of, random_words
+from randomness import hash_rows, key_of, mix, random_words
 
 SPLITS = ('train', 'val', 'test')
 IGNORE = -100  # a target that is not scored; torch's cross_entropy passes over it
 
 
 class Batch(NamedTuple):
-    """tokens and targets (B, T), int64; target t is what the model should say after token t, or IGNORE."""
+    """tokens and targets (B, T), int16; target t is what the model should say after token t, or IGNORE."""
     tokens: np.ndarray
     targets: np.ndarray
 
@@ -69,20 +71,30 @@ class Task:
 
     pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
     test_difficulties = ()
+    redraws_at_once = 4     # what is drawn row by row sets 1: there a draw too many costs more than a call
 
     def evaluated(self, split: str) -> tuple:
         """Difficulties of a split's evaluation: validation is always in distribution."""
         return self.test_difficulties if split == 'test' and self.test_difficulties else self.difficulties
 
     def examples(self, split: str, seed: int, ids, difficulty):
-        """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8."""
-        out, todo = np.empty((len(ids), self.block_size + 1), np.uint8), np.arange(len(ids))
-        for attempt in range(1000):
-            drawn = self.draw(key_of(SPLITS.index(split), seed, attempt), ids[todo], difficulty[todo])
-            out[todo] = drawn
-            todo = todo[split_of(drawn[:, :-1]) != SPLITS.index(split)]
+        """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8.
+
+        Each is the first of its attempts, counted from 0, that belongs to the split.
+        """
+        wanted, out = SPLITS.index(split), np.empty((len(ids), self.block_size + 1), np.uint8)
+        todo, attempt, tries = np.arange(len(ids)), 0, 1
+        while attempt < 1000:
+            keys = np.concatenate([key_of(wanted, seed, attempt + i) for i in range(tries)])
+            which = np.repeat(todo, tries)
+            drawn = self.draw(np.tile(keys, len(todo)), ids[which], difficulty[which])
+            fits = (split_of(drawn[:, :-1]) == wanted).reshape(-1, tries)
+            found = np.nonzero(fits.any(1))[0]
+            out[todo[found]] = drawn[found * tries + fits[found].argmax(1)]
+            todo = np.delete(todo, found)
             if not todo.size:
                 return out
+            attempt, tries = attempt + tries, self.redraws_at_once
         raise ValueError(f'no {split} example found: the task has too few distinct problems to be split')
 
     def train_batch(self, seed: int, step: int, batch_size: int, train_examples=0, lo=0, hi=None) -> Batch:
@@ -109,14 +121,55 @@ class Task:
 
     def batch(self, rows, supervise: str) -> Batch:
         """Targets are the next tokens, of the answer or of all, padding never."""
-        targets = rows[:, 1:].astype(np.int64)
+        targets = rows[:, 1:].astype(np.int16)
         if supervise == 'answer':
             before = np.arange(self.block_size) + 1 < self.answer_start(rows)[:, None]
             targets[before] = IGNORE
         if self.pad is not None:
             targets[rows[:, 1:] == self.pad] = IGNORE
-        return Batch(rows[:, :-1].astype(np.int64), targets)
+        return Batch(rows[:, :-1].astype(np.int16), targets)
 
     def answer_start(self, rows):
         """Where the answer begins in each row (B,); by default it is the last token."""
         return np.full(len(rows), self.block_size)
+
+
+class Text(Task):
+    """A task whose tokens are the characters of `alphabet`, of which the last two are end and padding."""
+
+    def set_alphabet(self, alphabet: str):
+        self.alphabet, self.vocab_size = alphabet, len(alphabet)
+        self.end, self.pad = len(alphabet) - 2, len(alphabet) - 1
+        self.number = {character: i for i, character in enumerate(alphabet)}
+
+    def encode(self, text: str) -> list[int]:
+        if wrong := sorted(set(text) - set(self.alphabet[:-2])):
+            raise ValueError(f'the prompt holds {wrong[0]!r}; possible are {self.alphabet[:-2]!r}')
+        if not 0 < len(text) <= self.block_size:
+            raise ValueError(f'the prompt has {len(text)} tokens; this model takes 1 to {self.block_size}')
+        return [self.number[character] for character in text]
+
+    def decode(self, tokens) -> str:
+        return ''.join(self.alphabet[token] for token in tokens if token not in (self.end, self.pad))
+
+
+def after(rows, token: int):
+    """The place after the only (or first) `token` of each row, (B,)."""
+    return (rows == token).argmax(1) + 1
+
+
+def correct(batch: Batch, answers):
+    """Whether each of the answers (B,) of one token is the target that is scored first, (B,)."""
+    first = (batch.targets != IGNORE).argmax(1)
+    return answers == batch.targets[np.arange(len(first)), first]
+
+
+def majority(batch: Batch):
+    """Right or wrong (B,) for always giving the answer that is commonest in the batch itself."""
+    answers = batch.targets.max(1)
+    return answers == np.bincount(answers).argmax()
+
+
+def rngs(key, ids) -> Iterator[Random]:
+    """A generator of Python's own for each example (key and ids (B,)), where they are drawn one by one."""
+    return (Random(number) for number in mix(key + ids.astype(np.uint64)).tolist())

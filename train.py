@@ -47,14 +47,14 @@ class Config:
     operands: tuple[int, ...] = (2, 4, 8, 16, 32)     # addition: how many are trained on
     test_operands: tuple[int, ...] = (8, 16, 24, 32)  # addition: how many are tested
     digits: int = 3                  # addition: of each operand, zero-padded
-    max_ops: int = 15                # igsm: needed operations are the smaller of two draws up to this
+    max_ops: tuple[int, ...] = (15,)                  # igsm: an answer needs min of two draws up to this
     max_edges: int = 20              # igsm: most parameters (15, 20: Ye et al.'s medium; 21, 28: hard)
     group: str = 's5'                # group: cN cyclic, sN all permutations, aN even permutations
     elements: int = 16               # group: factors of the product
     depths: tuple[int, ...] = (0, 1)                  # variables: steps from an alias to a value
     form: Literal['inline', 'math', 'code'] = 'inline'             # variables: how a problem is written
-    difficulty_start: tuple[int, ...] = ()  # the step from which each p, operand count or depth is drawn
-    supervise: Literal['answer', 'all'] = 'answer'                 # loss on the answer, or everywhere
+    difficulty_start: tuple[int, ...] = ()  # the step from which each p, operands, max_ops or depth is drawn
+    supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm.py
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
     data_workers: int = 1            # processes that make batches ahead; 0 makes them in between
     # --- optimisation
@@ -112,9 +112,11 @@ class Config:
             raise ValueError(f'beta1={self.beta1} and beta2={self.beta2} are not in [0, 1)')
         if self.seed >= 2 ** 31:
             raise ValueError(f'seed={self.seed} must be below 2^31')
-        if self.difficulty_start and (self.train_examples or self.task in ('igsm', 'group')):
+        if self.difficulty_start and (self.train_examples or self.task == 'group'):
             raise ValueError('difficulty_start goes neither with a fixed set (train_examples) nor with '
                              'a task of one difficulty')
+        if self.supervise == 'values' and self.task != 'igsm':
+            raise ValueError(f'supervise=values goes with task=igsm, not {self.task}')
         if (self.input_injection or self.norm_each_loop or self.truncate_loops) and not is_looped(stages):
             raise ValueError(f'stages={self.stages} holds no loop for input_injection, norm_each_loop '
                              'or truncate_loops')
@@ -179,7 +181,7 @@ def backward(model, config, runtime, batch, n_targets: int):
     The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
     depends neither on how the batch is cut nor on how many processes share it.
     """
-    tokens, targets = (part.to(runtime.device, non_blocking=True) for part in batch)
+    tokens, targets = runtime.put(batch)
     size = config.micro_batch_size or len(tokens)
     total = torch.zeros((), device=runtime.device)
     starts = range(0, len(tokens), size)

@@ -4,8 +4,13 @@ Five variables get values of 1 to 25; each further depth adds five aliases, a sh
 five before; the question asks for one of the deepest. Three forms: equations, a Python program, one line.
 """
 import re
+import string
 from random import Random
 from typing import NamedTuple
+
+import numpy as np
+
+from task import IGNORE, Batch, Text, check_starts, rngs
 
 WIDTH, VALUE_MAX, DEPTH_MAX = 5, 25, 4  # 5 * (4 + 1) of the 26 letters
 MATH = ('The following is a set of simple mathematical equations.\n\n{lines}\n'
@@ -58,3 +63,44 @@ def solve(prompt: str) -> int:
     if not asked or known.get(asked[1]) is None:
         raise ValueError('the prompt does not say the value that it asks for')
     return known[asked[1]]
+
+
+class Variables(Text):
+    """Variable assignment as a task; the difficulty is the depth, tokens are characters."""
+
+    redraws_at_once = 1
+
+    def __init__(self, depths=(0, 1), form='inline', supervise='answer', starts=()):
+        if not depths or min(depths) < 0 or max(depths) > DEPTH_MAX:
+            raise ValueError(f'depths={depths}: the alphabet allows depths 0 to {DEPTH_MAX}')
+        template, line, joint, gap = FORMS[form]
+        used = set(template + line + joint + gap + string.ascii_lowercase + string.digits) - set('{}')
+        self.set_alphabet(''.join(sorted(used)) + ';_')
+        self.difficulties, self.starts = tuple(depths), check_starts(depths, starts)
+        self.form, self.supervise = form, supervise
+        longest = generate(Random(0), max(depths))
+        fixed = sum(len(part) for part in to_text(longest, form))
+        self.block_size = fixed + 2 * WIDTH + 2  # values of two digits instead of one, and the end
+
+    def draw(self, key, ids, difficulty):
+        out = np.full((len(ids), self.block_size + 1), self.pad, np.uint8)
+        for row, rng, depth in zip(out, rngs(key, ids), difficulty, strict=True):
+            text = ''.join(to_text(generate(rng, int(depth)), self.form))
+            row[:len(text) + 1] = self.encode(text) + [self.end]
+        return out
+
+    def answer_start(self, rows):
+        """After the last ':' (math, code) or '=' (inline)."""
+        mark = self.number['=' if self.form == 'inline' else ':']
+        return rows.shape[1] - (rows == mark)[:, ::-1].argmax(1)
+
+    def solve(self, prompt: list[int]) -> list[int]:
+        text = str(solve(self.decode(prompt)))
+        return self.encode(FORMS[self.form][3] + text) + [self.end]
+
+    def baselines(self, batch: Batch) -> dict:
+        """The value on the first line; knowing the five values only, a guess is right in one of five."""
+        rows = [self.decode(row) for row in batch.tokens]
+        first = [re.search(r'= ?(\d+)', row)[1] for row in rows]
+        answers = [self.decode(row[row != IGNORE]).strip() for row in batch.targets]
+        return {'first value': np.array([a == b for a, b in zip(first, answers, strict=True)])}

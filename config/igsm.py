@@ -9,7 +9,7 @@ pre-norm RMSNorm, GELU, no biases, untied embeddings, clipping at 1.
 from igsm import PRESETS as _presets
 
 task = 'igsm'
-max_ops, max_edges = _presets['medium']
+max_ops, max_edges = (_presets['medium'][0],), _presets['medium'][1]
 supervise = 'answer'
 train_examples = 4_000_000
 

@@ -116,6 +116,7 @@ BAD = [  # arguments, what the line must name
     (['--task=group', '--group=s9'], 's2 .. s5'),
     (['--task=variables', '--depths=9'], 'depths 0 to 4'),
     (['--p=2,4', '--difficulty_start=5,6'], 'difficulty_start'),
+    (['--supervise=values'], 'goes with task=igsm'),
     (['--n_letters=1'], '2 to 26'),
     (['--block_size=10'], 'needs 256 tokens'),
     (['--stages=6x1', '--input_injection=True'], 'holds no loop'),

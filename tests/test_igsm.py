@@ -80,6 +80,13 @@ def test_answers_are_near_uniform():
     assert max(counts.values()) / 6000 < 0.19 and min(counts.values()) / 6000 > 0.11
 
 
+def test_values_so_far_are_those_that_the_text_up_to_there_gives():
+    problem = igsm.parse('E#I := F#J. F#J := 3. J#N := 2 * E#I + F#J. J#M := K#O. K#O := J#M - J#N. F#J?')
+    e, f, j = (igsm.NAMES.index(name) for name in ('E#I', 'F#J', 'J#N'))
+    assert igsm.values_so_far(problem.definitions) == [
+        {}, {}, {e: 3, f: 3}, *[{e: 3, f: 3, j: (2 * (3 + 3)) % 7}] * 3]
+
+
 @pytest.mark.parametrize('text,says', [
     ('E#I := 4 E#I?', 'must end in a question'), ('E#I = 4. E#I?', 'not of the form'),
     ('E#I := A#B. E#I?', 'levels'),

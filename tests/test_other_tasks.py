@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from test_igsm import by_the_text
 
 from task import IGNORE
 from tasks import IGSM, Addition, Group, PHop, Variables
@@ -11,7 +12,7 @@ from tasks import IGSM, Addition, Group, PHop, Variables
 TASKS = {
     'addition': lambda **more: Addition((2, 4), (3, 4), 2, **more),
     'addition of the paper': lambda **more: Addition(**more),
-    'igsm': lambda **more: IGSM(6, 8, **more),
+    'igsm': lambda **more: IGSM((4, 6), 8, **more),
     'group': lambda **more: Group('s4', 6, **more),
     'variables': lambda **more: Variables((0, 1, 2), 'inline', **more),
     'variables, math': lambda **more: Variables((0, 1), 'math', **more),
@@ -116,6 +117,27 @@ def test_variables_by_running_them(form, depth):
         query = re.findall(r'([a-z])\?', text)[0] if form != 'inline' else text[-2]
         assert str(names[query]) == task.decode(answer).strip()
         assert len(lines) == 5 * (depth + 1) and len(names) == 5 * (depth + 1)
+
+
+def test_igsm_values_are_scored_where_the_text_so_far_gives_them():
+    """At every parameter, '.' and '?', against the evaluator that knows the text alone."""
+    task, scored = IGSM((6,), 8, supervise='values'), 0
+    for tokens, targets in zip(*task.train_batch(0, 0, 50), strict=True):
+        words = [task.words[token] for token in tokens]
+        for t, target in enumerate(targets[:words.index('?') + 1]):
+            sentences = task.decode(tokens[:t + 1]).split('. ')
+            whole = sentences if words[t] == '.' else sentences[:-1]
+            name = words[t - 1] if words[t] == '?' else \
+                whole[-1].split(' := ')[0] if words[t] == '.' else words[t]
+            try:
+                text = '. '.join([*(sentence.rstrip('.') for sentence in whole), f'{name}?'])
+                expected = task.number[str(by_the_text(text))]
+            except ValueError:
+                expected = IGNORE
+            assert target == expected
+            scored += target != IGNORE
+        assert (targets[words.index('?') + 1:] == IGNORE).all()
+    assert scored > 500
 
 
 def test_difficulties_join_at_their_steps():

@@ -11,8 +11,11 @@ import pytest
 import torch
 from test_train import assert_same_runs, rows
 
+from configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
+from tasks import make_task
+from train import Config
 
 pytestmark = pytest.mark.slow
 SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',
@@ -159,3 +162,17 @@ def test_from_training_to_tables(tmp_path, root):
         assert [row['model'] for row in csv.DictReader(file)] == ['1x2', '2x1', 'majority letter', 'one hop']
     result = python('sample.py', folders[0], '--prompt=abcadbcadbcabdca')
     assert result.stdout.count('loops') == 4 and 'true answer' in result.stdout and result.stderr == ''
+
+
+@pytest.mark.parametrize('name', ['ghop_demo', 'addition_laptop', 'igsm_laptop', 'group_laptop',
+                                  'variables_laptop'])
+def test_no_test_problem_among_many_training_examples(name):
+    """Against all of the test set at laptop size; OVERLAP_EXAMPLES=1000000 looks at a million."""
+    config, _ = configure(Config, [f'config/{name}.py'], '')
+    task, wanted = make_task(config), int(os.environ.get('OVERLAP_EXAMPLES', 50_000))
+    held_out = {row.tobytes() for difficulty in task.evaluated('test')
+                for row in task.eval_batch('test', difficulty, 0, 10_000).tokens}
+    first = max(task.starts)  # from here on every difficulty is drawn
+    for step in range(first, first + -(-wanted // 1000)):
+        train = {row.tobytes() for row in task.train_batch(0, step, 1000).tokens}
+        assert not train & held_out

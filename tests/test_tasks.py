@@ -35,6 +35,15 @@ def test_hop_equals_the_definition_everywhere(p, n_letters):
         assert answers.tolist() == hop_by_definition(row.tolist(), p)
 
 
+@pytest.mark.parametrize('n_letters', [2, 3, 4, 7, 26])
+def test_hop_equals_the_definition_on_many_sequences(n_letters):
+    """2,000 random sequences for each alphabet, p drawn for each, at the last position."""
+    rng = np.random.default_rng(n_letters)
+    letters, p = rng.integers(0, n_letters, (2000, 40)), rng.integers(1, 33, 2000)
+    expected = [hop_at(row, 40, hops) for row, hops in zip(letters.tolist(), p.tolist(), strict=True)]
+    assert hop(letters, p, n_letters)[:, -1].tolist() == expected
+
+
 @pytest.mark.parametrize('p,length,n_letters', [
     (1, 3, 2), (1, 8, 2), (3, 7, 4), (4, 32, 4), (9, 20, 5), (16, 256, 4)])
 def test_sampled_chains_give_p_hops_and_the_answer(p, length, n_letters):

@@ -102,7 +102,8 @@ def test_micro_batches_change_nothing_but_rounding(tmp_path):
 
 
 @pytest.mark.parametrize('task', [dict(task='addition', operands=(2, 3), test_operands=(4,), digits=1),
-                                  dict(task='igsm', max_ops=3, max_edges=6), dict(task='group', elements=4),
+                                  dict(task='igsm', max_ops=(3,), max_edges=6),
+                                  dict(task='group', elements=4),
                                   dict(task='variables')])
 def test_every_task_trains_the_same_with_any_number_of_workers(tmp_path, task):
     short = dict(max_steps=4, eval_interval=2) | task
