@@ -4,6 +4,7 @@ import torch
 import runtime as runtimes
 from looped import build_model
 from stages import effective_depth, parse_stages
+from tasks import LENGTH_TASKS
 
 
 def dry_run(config, task):
@@ -18,11 +19,12 @@ def dry_run(config, task):
     state = 8 if config.optimizer == 'adamw' else 0  # bytes a parameter; Adafactor's are negligible
     kept = activation_bytes(model, config, micro, task.block_size, runtime.dtype)
     depth = effective_depth(parse_stages(config.stages))
+    most = 'at most ' if config.task in LENGTH_TASKS else ''  # short problems take fewer tokens and loops
     print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, '
           f'effective depth {depth}')
     print(f'parameters         {parameters:,}')
-    print(f'training FLOPs     {flops:,} a token, {flops * tokens:.3g} in all')
-    print(f'tokens             {tokens:,} = {config.max_steps:,} steps x {config.batch_size} '
+    print(f'training FLOPs     {flops:,} a token, {most}{flops * tokens:.3g} in all')
+    print(f'tokens             {most}{tokens:,} = {config.max_steps:,} steps x {config.batch_size} '
           f'x {task.block_size}')
     held = (8 + state) * parameters
     print(f'memory a device    about {(held + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '

@@ -58,10 +58,10 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
             lo, hi = runtime.slice(examples)
             for first in range(lo, hi, batch_size):
                 batch = task.eval_batch(split, difficulty, first, first + batch_size)  # of one shape, always
-                tokens, targets = runtime.put(batch)
+                tokens, targets, own_loops = runtime.put(batch)
                 own = min(batch_size, hi - first)
                 with runtime.autocast():
-                    for n, logits in logits_at(model, tokens, loops):
+                    for n, logits in logits_at(model, tokens, loops, own_loops):
                         sums[n] += score(logits[:own], targets[:own])
             for n in loops:
                 loss, targets_scored, right = runtime.sum(*sums[n].tolist())
@@ -72,10 +72,13 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
     return rows
 
 
-def logits_at(model, tokens, loops):
-    """Yields (loop count, logits) for each of `loops`, in one pass where there are several."""
+def logits_at(model, tokens, loops, own=None):
+    """Yields (loop count, logits) for each of `loops`, in one pass where there are several.
+
+    None stands for each sample's own count (B,), or for the model's where there is no own.
+    """
     if len(loops) == 1 or 0 in loops:
-        yield from ((n, model(tokens, n_loops=n)) for n in loops)
+        yield from ((n, model(tokens, n_loops=own if n is None else n)) for n in loops)
         return
     for n, logits in model.logits_by_loop(tokens, max(loops)):
         if n in loops:

@@ -259,7 +259,7 @@ class IGSM(Task):
     def batch(self, rows, supervise):
         batch = super().batch(rows, 'answer' if supervise == 'values' else supervise)
         if supervise == 'values':
-            for tokens, targets in zip(*batch, strict=True):
+            for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
                 self.score_values(tokens, targets)
         return batch
 

@@ -132,10 +132,13 @@ class LoopedGPT(GPT):
         slots = effective_depth(with_loops(self.stages, n_loops))
         return KVCache(slots, batch, length_max, self.config, self.head.weight.device, dtype)
 
-    def compile_blocks(self):
-        """Compiles the block, not the unrolled model: one graph serves every depth and loop count."""
+    def compile_blocks(self, fixed_size=True):
+        """Compiles the block, not the unrolled model: one graph serves every depth and loop count.
+
+        Where batches differ in size or length, fixed_size=False makes one graph that serves them all.
+        """
         for block in self.blocks:
-            block.compile()
+            block.compile(dynamic=None if fixed_size else True)
 
     def count_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

@@ -80,8 +80,8 @@ def causal_attention(q, k, v, dropout_p: float = 0.0):
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout_p)
     q, k, v = (heads.reshape(B * nh, -1, hs) for heads in (q, k, v))
     parts = []
-    for first in range(0, T, 128):  # a chunk of queries leaves out the keys after its last one
-        last = min(first + 128, T)
+    for chunk in range((T + 127) // 128):  # a chunk of queries leaves out the keys after its last one
+        first, last = 128 * chunk, min(128 * chunk + 128, T)
         seen = S - T + last
         future = torch.full((last - first, seen), -torch.inf, dtype=q.dtype, device=q.device)
         future = future.triu(S - T + first + 1)

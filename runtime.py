@@ -45,10 +45,11 @@ class Runtime:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
-    def put(self, batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens and targets on the device, as int64."""
-        tokens, targets = (torch.as_tensor(part).to(self.device, non_blocking=True).long() for part in batch)
-        return tokens, targets
+    def put(self, batch):
+        """Tokens and targets of a Batch on the device, as int64; its loops, a CPU tensor or None."""
+        tokens, targets = (torch.as_tensor(part).to(self.device, non_blocking=True).long()
+                           for part in (batch.tokens, batch.targets))
+        return tokens, targets, None if batch.loops is None else torch.as_tensor(batch.loops)
 
     def sum(self, *numbers: float) -> list[float]:
         """Sums of host numbers over all processes."""

@@ -78,7 +78,7 @@ def problems(config, task) -> list[tuple[list, list]]:
     batch = task.eval_batch('test', difficulties[len(difficulties) // 2], first, first + config.batch)
     ends = (batch.targets != IGNORE).argmax(1)  # the prompt ends where the first target is scored
     return [(tokens[:end + 1].tolist(), targets[targets != IGNORE].tolist())
-            for tokens, targets, end in zip(*batch, ends, strict=True)]
+            for tokens, targets, end in zip(batch.tokens, batch.targets, ends, strict=True)]
 
 
 def show(model, task, config, prompt: list, truth: list, counts):

@@ -18,9 +18,13 @@ IGNORE = -100  # a target that is not scored; torch's cross_entropy passes over 
 
 
 class Batch(NamedTuple):
-    """tokens and targets (B, T), int16; target t is what the model should say after token t, or IGNORE."""
+    """tokens and targets (B, T), int16; target t is what the model should say after token t, or IGNORE.
+
+    loops: how often each sample is looped (B,), where that differs; None leaves it to the model.
+    """
     tokens: np.ndarray
     targets: np.ndarray
+    loops: np.ndarray | None = None
 
 
 def split_of(rows):
@@ -71,6 +75,7 @@ class Task:
 
     pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
     test_difficulties = ()
+    fixed_size = True       # whether all batches have block_size tokens in a row
     redraws_at_once = 4     # what is drawn row by row sets 1: there a draw too many costs more than a call
 
     def evaluated(self, split: str) -> tuple:

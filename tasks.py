@@ -4,6 +4,7 @@ import itertools
 import numpy as np
 
 from igsm import IGSM
+from length_tasks import LENGTH_TASKS
 from phop import PHop
 from randomness import random_words
 from task import IGNORE, Batch, Task, Text, after, check_starts, correct, majority
@@ -104,7 +105,7 @@ class Group(Task):
         return out
 
     def batch(self, rows, supervise):
-        tokens, targets = super().batch(rows, 'answer')
+        tokens, targets = super().batch(rows, 'answer')[:2]
         return Batch(tokens, self.products(tokens) if supervise == 'all' else targets)
 
     def solve(self, prompt: list[int]) -> list[int]:
@@ -148,6 +149,14 @@ TASKS = {
     'group': lambda c: Group(c.group, c.elements, c.supervise),
     'variables': lambda c: Variables(c.depths, c.form, c.supervise, c.difficulty_start),
 }
+
+
+def length_task(config) -> Task:
+    return LENGTH_TASKS[config.task](config.max_length, config.test_lengths, config.interval, config.answer,
+                                     config.pause_tokens, config.adaptive_loops)
+
+
+TASKS |= dict.fromkeys(LENGTH_TASKS, length_task)
 
 
 def make_task(config) -> Task:

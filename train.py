@@ -16,7 +16,7 @@ from typing import Literal
 
 from configurator import UserError, configure, one_line_errors
 from stages import is_looped, parse_stages
-from tasks import make_task
+from tasks import LENGTH_TASKS, TASKS, make_task
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Config:
     truncate_loops: int = 0          # gradients through the last so many iterations only; 0 is all
     checkpoint_loops: bool = False   # recompute iterations in the backward pass: less memory, 1/3 more work
     # --- task
-    task: Literal['phop', 'addition', 'igsm', 'group', 'variables'] = 'phop'   # what to learn
+    task: Literal[tuple(TASKS)] = 'phop'       # what to learn
     p: tuple[int, ...] = (16,)       # phop: hops; of several, each is drawn equally and given as first token
     length: int = 256                # phop: letters in a sequence
     n_letters: int = 4               # phop: size of the alphabet
@@ -53,6 +53,12 @@ class Config:
     elements: int = 16               # group: factors of the product
     depths: tuple[int, ...] = (0, 1)                  # variables: steps from an alias to a value
     form: Literal['inline', 'math', 'code'] = 'inline'             # variables: how a problem is written
+    max_length: int = 19             # B's tasks: longest problem in training
+    test_lengths: tuple[int, ...] = ()                # B's tasks: lengths tested (default: those of training)
+    interval: int = 1000             # B's tasks: steps until the next length joins
+    answer: Literal['fap', 'ntp'] = 'fap'             # B's tasks: full-answer or next-token prediction
+    pause_tokens: int = 0            # B's tasks: between query and answer
+    adaptive_loops: bool = False     # B's tasks, fap: each sample is looped T(n) times
     difficulty_start: tuple[int, ...] = ()  # the step from which each p, operands, max_ops or depth is drawn
     supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm.py
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
@@ -62,6 +68,7 @@ class Config:
     learning_rate: float = 1e-3      # at its peak
     schedule: Literal['cosine', 'constant'] = 'cosine'             # after the warmup; cosine ends at 0
     warmup_steps: int = 100          # linear, from 0
+    decay_start: int = 0             # step where cosine begins; 0: after the warmup, -1: when all is drawn
     max_steps: int = 2000            # steps of the whole run
     batch_size: int = 256            # sequences in a step, over all processes and micro-batches
     micro_batch_size: int = 0        # most sequences at once on a device; 0 takes all of its share
@@ -112,9 +119,15 @@ class Config:
             raise ValueError(f'beta1={self.beta1} and beta2={self.beta2} are not in [0, 1)')
         if self.seed >= 2 ** 31:
             raise ValueError(f'seed={self.seed} must be below 2^31')
-        if self.difficulty_start and (self.train_examples or self.task == 'group'):
+        of_b = self.task in LENGTH_TASKS
+        if self.difficulty_start and (self.train_examples or self.task == 'group' or of_b):
             raise ValueError('difficulty_start goes neither with a fixed set (train_examples) nor with '
-                             'a task of one difficulty')
+                             "a task of one difficulty nor with B's tasks, which have interval")
+        if of_b and (self.train_examples or self.supervise != 'answer'):
+            raise ValueError(f"task={self.task} is one of B's: fresh data, with the loss on the answer")
+        if self.adaptive_loops and not (of_b and is_looped(stages)):
+            raise ValueError("adaptive_loops goes with B's tasks and stages that loop, not "
+                             f'task={self.task}, stages={self.stages}')
         if self.supervise == 'values' and self.task != 'igsm':
             raise ValueError(f'supervise=values goes with task=igsm, not {self.task}')
         if (self.input_injection or self.norm_each_loop or self.truncate_loops) and not is_looped(stages):
@@ -155,12 +168,13 @@ MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interva
 
 
 def lr_at(step: int, config) -> float:
-    """Learning rate of a step, from 0: linear warmup, then cosine to 0 or constant (A, App. A.1)."""
+    """Learning rate of a step, from 0: linear warmup, constant, cosine to 0 (A, App. A.1; B, App. E)."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == 'constant':
         return config.learning_rate
-    progress = (step - config.warmup_steps) / max(1, config.max_steps - config.warmup_steps)
+    flat = max(config.warmup_steps, config.decay_start)
+    progress = max(0, step - flat) / max(1, config.max_steps - flat)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -181,7 +195,7 @@ def backward(model, config, runtime, batch, n_targets: int):
     The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
     depends neither on how the batch is cut nor on how many processes share it.
     """
-    tokens, targets = runtime.put(batch)
+    tokens, targets, loops = runtime.put(batch)
     size = config.micro_batch_size or len(tokens)
     total = torch.zeros((), device=runtime.device)
     starts = range(0, len(tokens), size)
@@ -190,7 +204,8 @@ def backward(model, config, runtime, batch, n_targets: int):
         if runtime.world > 1:
             model.require_backward_grad_sync = last  # gradients are summed over processes once a step
         with runtime.autocast():
-            loss = model(tokens[start:start + size], targets[start:start + size])
+            own_loops = None if loops is None else loops[start:start + size]
+            loss = model(tokens[start:start + size], targets[start:start + size], own_loops)
         (loss * (runtime.world / n_targets)).backward()  # DDP takes the mean over processes
         total += loss.detach()
     return total
@@ -204,7 +219,7 @@ class Run:
         self.config, self.runtime, self.task = config, runtime, task
         self.model = build_model(config, task.vocab_size, config.block_size, generator).to(runtime.device)
         self.optimizer = make_optimizer(self.model, config)
-        self.step, self.best = 0, []
+        self.step, self.tokens, self.best = 0, 0, []  # tokens: seen by all processes
 
     def path(self, name: str) -> str:
         return os.path.join(self.config.out_dir, name)
@@ -213,7 +228,7 @@ class Run:
         if self.runtime.main:
             checkpoint.save(self.path(name), dict(
                 model=self.model.state_dict(), optimizer=self.optimizer.state_dict(), step=self.step,
-                best=self.best, rng=torch.get_rng_state(), config=asdict(self.config)))
+                tokens=self.tokens, best=self.best, rng=torch.get_rng_state(), config=asdict(self.config)))
 
     def restore(self):
         """Goes on from ckpt.pt where `resume` says so; refuses to write over any other."""
@@ -233,7 +248,7 @@ class Run:
                                 f'{value}; use the same, or another --out_dir')
         self.model.load_state_dict(saved['model'])
         self.optimizer.load_state_dict(saved['optimizer'])
-        self.step, self.best = saved['step'], saved['best']
+        self.step, self.tokens, self.best = (saved[name] for name in ('step', 'tokens', 'best'))
         torch.set_rng_state(saved['rng'].cpu())
 
 
@@ -242,11 +257,10 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
     config, runtime, model = run.config, run.runtime, run.model
     wrapped = DistributedDataParallel(model) if runtime.world > 1 else model
     parameters = list(model.parameters())
-    length, peak = run.task.block_size, runtime.peak_flops()
-    tokens_per_step = config.batch_size * length
-    flops_per_step = model.flops_per_token(length) * tokens_per_step
+    peak, flops_per_token = runtime.peak_flops(), model.flops_per_token(run.task.block_size)
+    measurable = peak and not config.adaptive_loops  # else no one number of FLOPs holds for every token
     bad_step = torch.zeros((), dtype=torch.long, device=runtime.device)
-    clock, clocked, waited = time.perf_counter(), run.step, 0.0
+    clock, clocked, waited, tokens = time.perf_counter(), run.step, 0.0, run.tokens
 
     while run.step < config.max_steps:
         lr = lr_at(run.step, config)
@@ -258,12 +272,12 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
         if config.dropout:
             torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
         scored = float((batch.targets != IGNORE).sum())
-        n_targets, stopping = runtime.sum(scored, float(stop.wanted()))
+        n_targets, n_tokens, stopping = runtime.sum(scored, float(batch.tokens.numel()), float(stop.wanted()))
         loss = backward(wrapped, config, runtime, batch, n_targets)
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()
         run.optimizer.zero_grad()
-        run.step += 1
+        run.step, run.tokens = run.step + 1, run.tokens + int(n_tokens)
 
         # A bad step is remembered on the device and read only where the host waits for it anyway.
         bad_step = torch.where((bad_step == 0) & ~grad_norm.isfinite(), run.step, bad_step)
@@ -277,15 +291,16 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
             if runtime.world > 1:
                 dist.all_reduce(loss)
             seconds = (time.perf_counter() - clock) / (run.step - clocked)
-            row = dict(step=run.step, tokens=run.step * tokens_per_step, loss=loss.item() / n_targets, lr=lr,
+            tokens_per_s = (run.tokens - tokens) / (time.perf_counter() - clock)
+            row = dict(step=run.step, tokens=run.tokens, loss=loss.item() / n_targets, lr=lr,
                        grad_norm=grad_norm.item(), ms_per_step=round(1000 * seconds, 2),
                        wait_ms_per_step=round(1000 * waited / (run.step - clocked), 3),
-                       tokens_per_s=round(tokens_per_step / seconds),
-                       mfu=round(flops_per_step / seconds / peak, 4) if peak else 'n/a')
+                       tokens_per_s=round(tokens_per_s),
+                       mfu=round(flops_per_token * tokens_per_s / peak, 4) if measurable else 'n/a')
             if runtime.main:
                 metrics.write(row)
                 console.step(row)
-            clock, clocked, waited = time.perf_counter(), run.step, 0.0
+            clock, clocked, waited, tokens = time.perf_counter(), run.step, 0.0, run.tokens
         paused = time.perf_counter()
         if due['eval']:
             evaluate_and_keep_best(run, console, evaluations)
@@ -316,6 +331,8 @@ def main(config, files, argv):
     task = make_task(config)
     config.block_size = config.block_size or task.block_size
     config.n_ff = config.n_ff or 4 * config.n_embd
+    if config.decay_start < 0:
+        config.decay_start = max(task.starts)
     name = os.path.splitext(os.path.basename(files[-1]))[0] if files else config.task
     config.out_dir = config.out_dir or os.path.join('out', name)
     if config.dry_run:
@@ -332,7 +349,7 @@ def main(config, files, argv):
         console = Console(config, runtime, run.step)
         greet(run, console)
         if runtime.compile:
-            run.model.compile_blocks()
+            run.model.compile_blocks(task.fixed_size)
         batches = batches_ahead(run)
         try:
             train(run, batches, console, *logs, stop)

@@ -1,8 +1,8 @@
 """i-GSM at laptop scale: up to 4 operations among at most 6 parameters, up to 1, 2, 3 and 4 in training.
 
-Different from A's recipe (config/igsm.py): smaller problems, those with fewer operations first, a loss on every value
-that the text so far gives (with the loss on the answer alone nothing was learned), AdamW, fewer steps, endless data.
-The learning rate was chosen on 4x1 among those in README.md, and is the same for all three models.
+Different from A's recipe (config/igsm.py): smaller problems, those with fewer operations first, a loss on
+every value that the text so far gives (with the loss on the answer alone nothing was learned), AdamW, fewer
+steps, endless data. The learning rate was chosen on 4x1 among those in README.md; all three models use it.
 """
 task = 'igsm'
 max_ops = (1, 2, 3, 4)

@@ -1,0 +1,14 @@
+"""Parity at laptop scale: narrower, fewer steps and a higher rate than B's recipe (config/parity.py)."""
+from config.parity import *
+
+n_embd = 128
+n_head = 4
+
+learning_rate = 5e-4
+interval = 200
+max_steps = 6000
+
+log_interval = 50
+eval_interval = 500
+eval_examples = 1000
+checkpoint_interval = 500
