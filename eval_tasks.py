@@ -3,7 +3,8 @@
     python eval_tasks.py out/ghop_1x6 --loops=1,2,4,6,8,12
 
 Writes test.csv (step, split, difficulty, loops, loss, accuracy, count), baselines.csv (shortcuts that do not
-solve the task, on the same examples) and a figure into the run's folder.
+solve the task, on the same examples) and a figure into the run's folder. A model whose loops adapt to the
+problem (B) is asked under every stopping rule: test.csv has a row for each, steps.csv one for each step.
 """
 import csv
 import os
@@ -20,6 +21,7 @@ from checkpoint import load_model, write_atomically
 from configurator import UserError, configure, one_line_errors
 from runtime import start
 from stages import is_looped, parse_stages, sweepable, trained_loops
+from stopping import evaluate_rules
 from task import IGNORE
 
 
@@ -32,6 +34,8 @@ class EvalConfig:
     sweep: bool = True                                 # False: at the trained loop count only
     examples: int = 10_000                             # for each difficulty
     batch_size: int = 1000                             # examples at a time
+    loops_max: int = 0                                 # adaptive: T_max; 0: 1.25 times the largest T tested
+    threshold: float = 0.01                            # adaptive: of the rule that stops below it, in nats
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'    # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'  # auto: bfloat16 where the hardware is fast at it
@@ -39,6 +43,8 @@ class EvalConfig:
     def check(self):
         if self.examples < 1 or self.batch_size < 1:
             raise ValueError('examples and batch_size must be at least 1')
+        if self.loops_max < 0 or self.threshold <= 0:
+            raise ValueError('loops_max must not be negative, threshold must be positive')
         if self.loops and min(self.loops) < 0:
             raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
 
@@ -125,21 +131,40 @@ def main(argv):
     stages = parse_stages(trained.stages)
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
-    loops = (None,)
-    if config.loops or config.sweep and sweepable(stages):
-        loops = config.loops or tuple(range(1, 2 * trained_loops(stages) + 1))
-    rows = evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loops)
-    rows = [dict(step=step, split=config.split) | row for row in rows]
     baselines = baseline_rows(task, config.split, config.examples)
+    if task.adaptive_loops and not config.loops:
+        rows = by_rule(folder, model, task, runtime, config)
+    else:
+        rows = by_loops(model, task, runtime, config, stages)
+    rows = [dict(step=step, split=config.split) | row for row in rows]
     for row in rows if runtime.main else ():
-        print(f"{trained.stages}, difficulty {row['difficulty']}, loops {row['loops']}: "
-              f"accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}, "
-              f"{row['count']} {config.split} examples")
+        note = row.get('rule') or f"loss {row['loss']:.4f}"
+        print(f"{trained.stages}, difficulty {row['difficulty']}, loops {row['loops']:g}: "
+              f"accuracy {100 * row['accuracy']:.2f}%, {note}, {row['count']} {config.split} examples")
     if runtime.main:
         if config.split == 'test':
             write_csv(os.path.join(folder, 'baselines.csv'), baselines)
         write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
         plot.loops_figure(folder, config.split)
+
+
+def by_loops(model, task, runtime, config, stages) -> list[dict]:
+    """Accuracy at each loop count."""
+    loops = (None,)
+    if config.loops or config.sweep and sweepable(stages):
+        loops = config.loops or tuple(range(1, 2 * trained_loops(stages) + 1))
+    return evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loops)
+
+
+def by_rule(folder: str, model, task, runtime, config) -> list[dict]:
+    """Accuracy under each stopping rule; what every step gives goes to steps.csv."""
+    longest = task.eval_batch(config.split, max(task.evaluated(config.split)), 0, 1000)
+    loops_max = config.loops_max or int(1.25 * longest.loops.max())
+    rows, steps = evaluate_rules(model, task, runtime, config.split, config.examples, config.batch_size,
+                                 loops_max, config.threshold)
+    if runtime.main:
+        write_csv(os.path.join(folder, 'steps.csv'), steps)
+    return rows
 
 
 if __name__ == '__main__':

@@ -28,7 +28,7 @@ class LengthTask(Task):
 
     def __init__(self, max_length=19, test_lengths=(), interval=1000, answer='fap', pause_tokens=0,
                  adaptive_loops=True):
-        if max_length < 1 or min(test_lengths, default=1) < 1 or max(max_length, *test_lengths) > 1000:
+        if max_length < 1 or min(test_lengths, default=1) < 1 or max((max_length, *test_lengths)) > 1000:
             raise ValueError(f'max_length={max_length}, test_lengths={test_lengths}: lengths are 1 to 1000')
         if interval < 0 or not 0 <= pause_tokens <= 1000:
             raise ValueError(f'interval={interval}, pause_tokens={pause_tokens} must not be negative')
@@ -37,14 +37,15 @@ class LengthTask(Task):
         self.difficulties = tuple(range(1, max_length + 1))
         self.starts = tuple(interval * (length - 1) for length in self.difficulties)
         self.test_difficulties = tuple(test_lengths) or self.difficulties
-        self.answer, self.pause_tokens, self.adaptive_loops = answer, pause_tokens, adaptive_loops
+        self.full_answer = answer == 'fap'
+        self.pause_tokens, self.adaptive_loops = pause_tokens, adaptive_loops
         self.supervise = 'answer'
         self.words = [*self.symbols, '>', '#', '.', '_']
         self.eoq, self.end, self.pause, self.pad = (self.words.index(word) for word in '>#._')
         self.vocab_size = self.pad  # padding stands in rows only
         longest = max(*self.difficulties, *self.test_difficulties)
         self.row_size = sum(self.sizes(longest)) + 2
-        self.block_size = self.row_size - 1 + pause_tokens + (N_EOS - 1 if answer == 'fap' else 0)
+        self.block_size = self.row_size - 1 + pause_tokens + (N_EOS - 1) * self.full_answer
 
     def evaluated(self, split: str) -> tuple:
         """Validation looks at four of the trained lengths, the longest among them."""
@@ -94,13 +95,13 @@ class LengthTask(Task):
         rows = rows.astype(np.int16)
         eoq = (rows == self.eoq).argmax(1)[:, None]
         n_answer = (rows != self.pad).sum(1, keepdims=True) - eoq - 1  # its '#' included
-        n_scored = n_answer + (N_EOS - 1 if self.answer == 'fap' else 0)
+        n_scored = n_answer + (N_EOS - 1) * self.full_answer
         t = np.arange((eoq + self.pause_tokens + n_scored).max())
         place = t - eoq - self.pause_tokens  # in the answer
         source = np.where(t <= eoq, t, np.clip(t - self.pause_tokens, eoq, rows.shape[1] - 1))
         tokens = np.take_along_axis(rows, source, 1)
         tokens = np.where((t > eoq) & (place <= 0), self.pause, tokens)
-        if self.answer == 'fap':
+        if self.full_answer:
             tokens = np.where(place > 0, self.end, tokens)
         following = np.take_along_axis(rows, np.clip(eoq + 1 + place, 0, rows.shape[1] - 1), 1)
         targets = np.where(place < n_answer, following, self.end)

@@ -2,9 +2,10 @@
 
     python plot.py demo out/demo_1x1 out/demo_1x4 out/demo_4x1 --out=out/demo
 
-prints the table of these runs and writes it, its CSV and its figure: OUT.md, OUT.csv, OUT.png. `table` in
-place of `demo` makes the table alone, with the paper's numbers where --paper names a CSV of them.
-Runs that differ by their seed only are one row: mean and spread over seeds.
+prints the table of these runs and writes it, its CSV and its figure: OUT.md, OUT.csv, OUT.png. In place of
+`demo`, `table` makes the table alone, with the paper's numbers where --paper names a CSV of them; `lengths`
+draws accuracy against length for B's methods (B, Fig. 4 and 5) and `steps` accuracy and confidence after
+every loop (B, Fig. 6). Runs that differ by their seed only are one row or line: mean and spread over seeds.
 """
 import csv
 import json
@@ -21,6 +22,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
 from configurator import UserError, configure, one_line_errors
+from length_tasks import LENGTH_TASKS
+from stages import parse_stages, trained_loops
 
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')  # Okabe and Ito 2008
 
@@ -73,7 +76,8 @@ def training_minutes(run: dict) -> float:
 def accuracies(run: dict) -> dict:
     """Test accuracy in percent at the trained loop count, by difficulty."""
     loops = run['about']['loops']
-    return {f"{row['difficulty']:g}": 100 * row['accuracy'] for row in run['test'] if row['loops'] == loops}
+    return {f"{row['difficulty']:g}": 100 * row['accuracy'] for row in run['test']
+            if row['loops'] == loops or row.get('rule') == 'oracle'}
 
 
 def table_rows(runs: list[dict], paper: str = '') -> list[dict]:
@@ -163,14 +167,14 @@ def demo_figure(runs: list[dict], path: str):
     right.set(xlabel='loops at inference (dotted: as trained)', title='test, by loops')
     left.legend(fontsize=8)
     right.legend(fontsize=8, loc='center left')
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def loops_figure(folder: str, split: str):
     """Accuracy against loops, a line for each difficulty, beside the CSV that it is read from."""
     rows = read_csv(os.path.join(folder, f'{split}.csv'))
+    if 'rule' in rows[0]:
+        return
     figure, axes = plt.subplots(figsize=(5, 3.4))
     for color, difficulty in zip(COLORS * 9, dict.fromkeys(row['difficulty'] for row in rows), strict=False):
         own = [row for row in rows if row['difficulty'] == difficulty]
@@ -180,20 +184,120 @@ def loops_figure(folder: str, split: str):
     axes.set(xlabel='loops', ylabel='accuracy %', title=f'{name}, {split}', ylim=(0, 102))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=8)
+    save(figure, os.path.join(folder, f'{split}.png'))
+
+
+def method_of(config: dict) -> str:
+    """B's name of a run's method (B, Sec. 6.1.2 and 6.3)."""
+    name = config['answer'].upper()
+    if config['adaptive_loops']:
+        return 'FAP-Loop-Adaptive' if config['input_injection'] else 'FAP-Loop-Adaptive-WO'
+    if trained_loops(parse_stages(config['stages'])) > 1:
+        name += '-Loop'
+    return name + '-Pause' * (config['pause_tokens'] > 0)
+
+
+def length_rows(runs: list[dict]) -> list[dict]:
+    """Exact match in percent by method, stopping rule and length: mean and standard error over seeds."""
+    groups = defaultdict(list)
+    for run in runs:
+        for row in run['test']:
+            groups[method_of(run['config']), row.get('rule', ''), int(row['difficulty'])].append(row)
+    return [dict(method=method, rule=rule, length=length, seeds=len(rows),
+                 accuracy=round(100 * mean(row['accuracy'] for row in rows), 2),
+                 standard_error=round(100 * stdev(row['accuracy'] for row in rows) / len(rows) ** 0.5, 2)
+                 if len(rows) > 1 else '', loops=round(mean(row['loops'] for row in rows), 2))
+            for (method, rule, length), rows in groups.items()]
+
+
+def lengths(folders: list[str], config: PlotConfig):
+    """Exact match against length, a line for each method; dashed: the longest in training (B, Fig. 4)."""
+    runs = [read_run(folder) for folder in folders]
+    if len({run['config']['task'] for run in runs}) > 1 or runs[0]['config']['task'] not in LENGTH_TASKS:
+        raise UserError("lengths takes runs of one of B's tasks")
+    rows, trained = length_rows(runs), runs[0]['config']['max_length']
+    figure, axes = plt.subplots(figsize=(6, 3.6))
+    lines = list(dict.fromkeys((row['method'], row['rule']) for row in rows))
+    methods = list(dict.fromkeys(method for method, _ in lines))
+    for method, rule in lines:
+        if rule in ('', 'oracle', 'confidence'):
+            own = sorted((row for row in rows if (row['method'], row['rule']) == (method, rule)),
+                         key=lambda row: row['length'])
+            label = f'{method}, {rule}' if rule else method
+            axes.errorbar([row['length'] for row in own], [row['accuracy'] for row in own],
+                          yerr=[row['standard_error'] or 0 for row in own], label=label, elinewidth=0.8,
+                          linestyle='--' if rule == 'confidence' else '-',
+                          color=COLORS[methods.index(method)])
+    axes.axvline(trained + 0.5, color='grey', linestyle='--', linewidth=1)
+    axes.set(xlabel='length', ylabel='exact match %', title=runs[0]['config']['task'], ylim=(-2, 103))
+    axes.legend(fontsize=8)
+    save(figure, f'{config.out}.png')
+    write_rows(rows, config)
+    print(lengths_markdown(rows, trained))
+    print(f'\nrows: {config.out}.csv\nfigure: {config.out}.png')
+
+
+def lengths_markdown(rows: list[dict], trained: int) -> str:
+    """Exact match in distribution (mean over its lengths) and at lengths 0, 5, 10 and 20 beyond."""
+    tested = {row['length'] for row in rows}
+    shown = [trained + more for more in (0, 5, 10, 20) if trained + more in tested]
+    head = ['method', 'stops by', f'mean, 1 to {trained}', *map(str, shown), 'seeds']
+    lines = ['| ' + ' | '.join(head) + ' |', '|---|---' + '|---:' * (len(head) - 2) + '|']
+    for method, rule in dict.fromkeys((row['method'], row['rule']) for row in rows):
+        own = {row['length']: row for row in rows if (row['method'], row['rule']) == (method, rule)}
+        inside = mean(row['accuracy'] for length, row in own.items() if length <= trained)
+        errors = [own[n]['standard_error'] for n in shown]
+        cells = [f"{own[n]['accuracy']:.2f}" + (f' ± {error:.2f}' if error != '' else '')
+                 for n, error in zip(shown, errors, strict=True)]
+        cells = [method, rule or 'fixed', f'{inside:.2f}', *cells, str(own[shown[0]]['seeds'])]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def steps(folders: list[str], config: PlotConfig):
+    """Exact match and cross entropy after every loop, at the longest tested length (B, Fig. 6)."""
+    figure, panels = plt.subplots(1, len(folders), figsize=(4.6 * len(folders), 3.2), squeeze=False)
+    for axes, folder in zip(panels[0], folders, strict=True):
+        rows, run = read_csv(os.path.join(folder, 'steps.csv')), read_run(folder)
+        longest = max(row['difficulty'] for row in rows)
+        own = [row for row in rows if row['difficulty'] == longest]
+        surest = min(own, key=lambda row: row['confidence'])['step']
+        x = [row['step'] for row in own]
+        axes.plot(x, [100 * row['accuracy'] for row in own], color=COLORS[0], label='exact match %')
+        axes.axvline(surest, color='grey', linestyle='--', linewidth=1, label=f'surest step, {surest:g}')
+        needed = own[0]['needed']
+        axes.axvline(needed, color='grey', linestyle=':', linewidth=1, label=f'T = {needed:g}')
+        right = axes.twinx()
+        right.plot(x, [row['confidence'] for row in own], color=COLORS[1], label='cross entropy')
+        right.set(ylabel='cross entropy against own answer', ylim=(0, None))
+        axes.set(xlabel='loop', ylabel='exact match %', title=f"{run['config']['task']}, length {longest:g}",
+                 ylim=(-2, 103))
+        axes.legend(fontsize=7, loc='center left')
+    save(figure, f'{config.out}.png')
+    print(f'figure: {config.out}.png')
+
+
+def save(figure, path: str):
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     figure.tight_layout()
-    figure.savefig(os.path.join(folder, f'{split}.png'), dpi=110)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def write_rows(rows: list[dict], config: PlotConfig):
+    """OUT.csv."""
+    os.makedirs(os.path.dirname(config.out) or '.', exist_ok=True)
+    with open(f'{config.out}.csv', 'w', encoding='utf-8', newline='') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def table(folders: list[str], config: PlotConfig) -> list[dict]:
     """Prints the table of runs and writes it as CSV and Markdown; returns the runs."""
     runs = [read_run(folder) for folder in folders]
     rows = table_rows(runs, config.paper)
-    os.makedirs(os.path.dirname(config.out) or '.', exist_ok=True)
-    with open(f'{config.out}.csv', 'w', encoding='utf-8', newline='') as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(rows, config)
     with open(f'{config.out}.md', 'w', encoding='utf-8') as file:
         file.write(markdown(rows) + '\n')
     print(markdown(rows))
@@ -207,7 +311,7 @@ def demo(folders: list[str], config: PlotConfig):
     print(f'figure: {config.out}.png')
 
 
-FIGURES = {'demo': demo, 'table': table}
+FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps}
 
 
 def main(argv):

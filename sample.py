@@ -7,12 +7,15 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 
 from checkpoint import load_model
 from configurator import UserError, configure, one_line_errors
+from length_tasks import N_EOS
 from runtime import pick_device
 from stages import is_looped, sweepable, trained_loops
+from stopping import confidence
 from task import IGNORE
 
 
@@ -81,6 +84,25 @@ def problems(config, task) -> list[tuple[list, list]]:
             for tokens, targets, end in zip(batch.tokens, batch.targets, ends, strict=True)]
 
 
+@torch.inference_mode()
+def show_full(model, task, config, prompt: list, truth: list, counts):
+    """Prints a problem, its true answer and the model's full answer after every loop, with its confidence."""
+    tokens = prompt + [task.end] * (len(truth) + N_EOS - 2)
+    if model.config.positions == 'learned' and len(tokens) > model.config.block_size:
+        raise UserError(f'learned positions end at {model.config.block_size}; this takes {len(tokens)}')
+    print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
+    tokens = torch.tensor([tokens], device=model.head.weight.device)
+    scored = torch.arange(tokens.size(1), device=tokens.device)[None] >= len(prompt) - 1
+    steps = [(t, logits.argmax(-1)[0, len(prompt) - 1:].tolist(), confidence(logits, scored).item())
+             for t, logits in model.logits_by_loop(tokens, max(counts))]
+    surest = min(steps, key=lambda step: step[2])[0]
+    own = int(task.steps(np.array([prompt]))[0])
+    for t, answer, surprise in steps:
+        if t in counts:
+            note = '  T' * (t == own) + '  surest' * (t == surest)
+            print(f'  loops {t}: {task.decode(answer)}  cross entropy {surprise:.4f}{note}')
+
+
 def show(model, task, config, prompt: list, truth: list, counts):
     """Prints a problem, its true answer and the model's after every loop count."""
     n_new, most = config.max_new_tokens or len(truth), model.config.block_size
@@ -113,7 +135,11 @@ def main(argv):
     asked = problems(config, task)
     print(f'{folders[0]}: {trained.stages} on {trained.task}, step {step}')
     for prompt, truth in asked:
-        show(model, task, config, prompt, truth, counts)
+        if task.full_answer:
+            full_counts = config.loops or range(1, int(1.25 * task.steps(np.array([prompt]))[0]) + 2)
+            show_full(model, task, config, prompt, truth, full_counts if is_looped(model.stages) else [1])
+        else:
+            show(model, task, config, prompt, truth, counts)
 
 
 if __name__ == '__main__':

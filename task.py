@@ -75,6 +75,8 @@ class Task:
 
     pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
     test_difficulties = ()
+    adaptive_loops = False  # whether each sample has a loop count of its own
+    full_answer = False     # whether all of an answer is read in one go, not token by token
     fixed_size = True       # whether all batches have block_size tokens in a row
     redraws_at_once = 4     # what is drawn row by row sets 1: there a draw too many costs more than a call
 

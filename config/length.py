@@ -1,8 +1,8 @@
 """B's recipe (Sec. 6.1, App. E and Table 2); the tasks differ from it by task, layers and interval.
 
-Stated in the paper: GPT-2 blocks without positions, 8 heads, width 256, the task's number of layers looped T(n)
-times with input injection, AdamW at 1e-4 with cosine decay to 0 once the longest training length is reached,
-batch 64, 100k steps, fresh data, uniform lengths.
+Stated in the paper: GPT-2 blocks without positions, 8 heads, width 256, the task's number of layers looped
+T(n) times with input injection, AdamW at 1e-4 with cosine decay to 0 once the longest training length is
+reached, batch 64, 100k steps, fresh data, uniform lengths.
 Not stated, so chosen here: feed-forward 4 x 256, layer norms and biases as in GPT-2, betas 0.9 and 0.99, no
 weight decay, a warmup of 100 steps, clipping at 1. The final norm ends every iteration, as in B's code.
 
