@@ -6,7 +6,8 @@ reached, batch 64, 100k steps, fresh data, uniform lengths.
 Not stated, so chosen here: feed-forward 4 x 256, layer norms and biases as in GPT-2, betas 0.9 and 0.99, no
 weight decay, a warmup of 100 steps, clipping at 1. The final norm ends every iteration, as in B's code.
 
-The baselines differ by flags, which runs/lengths.sh holds.
+A baseline is a second file after the task's: config/as_ntp.py, as_ntp_pause, as_ntp_loop, as_fap,
+as_fap_pause and as_looped_wo; those without loops have 20 times the task's layers, given by --stages.
 """
 max_length = 19
 adaptive_loops = True

@@ -1,4 +1,4 @@
-"""Parity at laptop scale: narrower, fewer steps and a higher rate than B's recipe (config/parity.py)."""
+"""Parity at laptop scale: narrower, fewer steps and a higher rate than config/parity.py."""
 from config.parity import *
 
 n_embd = 128
@@ -12,3 +12,5 @@ log_interval = 50
 eval_interval = 500
 eval_examples = 1000
 checkpoint_interval = 500
+
+test_lengths = (1, 5, 10, 15, 19, 20, 24, 29, 34, 39, 49)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from statistics import median
 
 import pytest
 import torch
@@ -142,6 +143,39 @@ def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
     ratio = min(seconds[0]) / min(seconds[1])  # the least disturbed of each
     print(f'{ratio:.2f} times as fast')
     assert ratio >= 2
+
+
+def test_a_shrinking_batch_is_the_padded_computation_in_less_time():
+    """T uniform in 1 .. 20, parity's shape; padded: all run 20 loops, their states at T are picked."""
+    model = LoopedGPT(GPTConfig(5, 24, 0, 4, 128, positions='none', norm='layernorm', bias=True), '1x20',
+                      torch.Generator().manual_seed(0), input_injection=True, norm_each_loop=True)
+    draw = torch.Generator().manual_seed(1)
+    tokens = torch.randint(0, 5, (64, 22), generator=draw)
+    counts = torch.randint(1, 21, (64,), generator=draw)
+
+    def shrinking():
+        return model(tokens, tokens, counts)
+
+    def padded():
+        logits = torch.stack([logits for _, logits in model.logits_by_loop(tokens, 20)])
+        own = logits[counts - 1, torch.arange(64)]
+        return torch.nn.functional.cross_entropy(own.flatten(0, 1), tokens.flatten(), reduction='sum')
+
+    seconds, losses, gradients = [[], []], [0, 0], [0, 0]
+    for _ in range(9):
+        for i, loss_of in enumerate((shrinking, padded)):
+            began = time.perf_counter()
+            loss = loss_of()
+            loss.backward()
+            seconds[i].append(time.perf_counter() - began)
+            losses[i], gradients[i] = loss.item(), [p.grad for p in model.parameters()]
+            model.zero_grad()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    ratio = median(seconds[0]) / median(seconds[1])
+    print(f'{ratio:.2f} of the padded time')
+    assert ratio <= 0.65
 
 
 def test_from_training_to_tables(tmp_path, root):

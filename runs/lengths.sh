@@ -1,0 +1,31 @@
+# Sourced by the scripts of B's figures. `method TASK NAME SEED` trains and tests one of B's methods (B, Sec. 6.1.2
+# and 6.3) with one seed; `figure NAME` draws what has gathered. TASKS and SEEDS choose fewer: TASKS="parity copy".
+source runs/common.sh
+TASKS=${TASKS:-parity copy binary_addition binary_sum multiplication unique_set}
+if [ "$SCALE" = paper ]; then
+    SEEDS=${SEEDS:-0 1 2 3 4} suffix= examples=6400
+else
+    SEEDS=${SEEDS:-1 2 3} suffix=_laptop examples=1000
+fi
+
+method() {
+    local task=$1 name=$2 seed=$3 layers=3
+    case $task in
+        parity) layers=1 ;;
+        copy) layers=2 ;;
+        multiplication) layers=4 ;;
+    esac
+    local arguments=("config/$task$suffix.py")
+    case $name in
+        looped) ;;
+        looped_wo | ntp_loop) arguments+=("config/as_$name.py") ;;
+        *) arguments+=("config/as_$name.py" "--stages=$((20 * layers))x1") ;;
+    esac
+    row "$task${suffix}_$name" "$examples" "${arguments[@]}" --seed="$seed"
+}
+
+# figure NAME: results/NAME.csv, .md and .png from the rows since the last figure.
+figure() {
+    python plot.py lengths "${folders[@]}" --out="results/$1"
+    folders=()
+}
