@@ -34,8 +34,9 @@ class EvalConfig:
     sweep: bool = True                                 # False: at the trained loop count only
     examples: int = 10_000                             # for each difficulty
     batch_size: int = 1000                             # examples at a time
+    loops_min: int = 3                                 # adaptive: no rule but the oracle stops before
     loops_max: int = 0                                 # adaptive: T_max; 0: 1.25 times the largest T tested
-    threshold: float = 0.01                            # adaptive: of the rule that stops below it, in nats
+    threshold: float = 0.001                           # adaptive: of the rule that stops below it, in nats
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'    # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'  # auto: bfloat16 where the hardware is fast at it
@@ -43,8 +44,8 @@ class EvalConfig:
     def check(self):
         if self.examples < 1 or self.batch_size < 1:
             raise ValueError('examples and batch_size must be at least 1')
-        if self.loops_max < 0 or self.threshold <= 0:
-            raise ValueError('loops_max must not be negative, threshold must be positive')
+        if self.loops_min < 1 or self.threshold <= 0 or self.loops_max and self.loops_max < self.loops_min:
+            raise ValueError('loops_min must be at least 1, loops_max no less (or 0), threshold positive')
         if self.loops and min(self.loops) < 0:
             raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
 
@@ -126,9 +127,11 @@ def main(argv):
     if len(folders) != 1:
         raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
     folder = folders[0]
-    runtime = start(config.device, config.dtype, 'False')
+    runtime = start(config.device, config.dtype, 'auto')
     model, task, step, trained = load_model(folder, runtime.device, config.checkpoint)
     stages = parse_stages(trained.stages)
+    if runtime.compile and task.adaptive_loops and config.examples >= 1000:  # many loops: compiling pays
+        model.compile_blocks(task.fixed_size)
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
     baselines = baseline_rows(task, config.split, config.examples)
@@ -161,7 +164,7 @@ def by_rule(folder: str, model, task, runtime, config) -> list[dict]:
     longest = task.eval_batch(config.split, max(task.evaluated(config.split)), 0, 1000)
     loops_max = config.loops_max or int(1.25 * longest.loops.max())
     rows, steps = evaluate_rules(model, task, runtime, config.split, config.examples, config.batch_size,
-                                 loops_max, config.threshold)
+                                 max(loops_max, config.loops_min), config.threshold, config.loops_min)
     if runtime.main:
         write_csv(os.path.join(folder, 'steps.csv'), steps)
     return rows

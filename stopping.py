@@ -3,8 +3,8 @@ import torch
 
 from task import IGNORE
 
-RULES = ('oracle', 'confidence', 'confidence of the batch', 'threshold')
-BATCH = 64  # problems that take one step together under 'confidence of the batch', as in B's code
+RULES = ('oracle', 'confidence', 'confidence of the batch', 'threshold', 'threshold of the batch')
+BATCH = 64  # problems that take one step together under the rules 'of the batch', as in B's code
 
 
 def confidence(logits, scored):
@@ -17,23 +17,24 @@ def confidence(logits, scored):
     return (surprise * scored).sum(1) / scored.sum(1)
 
 
-def chosen_steps(rule: str, confidences, own, threshold: float):
+def chosen_steps(rule: str, confidences, own, threshold: float, loops_min: int = 1):
     """The step, from 1, at which each sample stops (B,): confidences (T_max, B), own the true T (B,).
 
-    oracle: T itself, T_max at most. confidence: the surest step of each sample. confidence of the batch: the
-    surest on average, one for every BATCH samples (B's code). threshold: the first step below it, else T_max
-    (B, footnote 9).
+    oracle: T itself, T_max at most. confidence: the surest step. threshold: the first step below it, else
+    T_max (B, footnote 9). Either for each sample, or for the mean of every BATCH samples (B's code). No rule
+    but the oracle takes a step before loops_min.
     """
-    steps_max, n = confidences.shape
+    steps_max = len(confidences)
     if rule == 'oracle':
         return own.clamp(max=steps_max)
-    if rule == 'confidence':
-        return confidences.argmin(0) + 1
-    if rule == 'threshold':
-        below = confidences < threshold
-        return torch.where(below.any(0), below.int().argmax(0) + 1, steps_max)
-    parts = confidences.split(BATCH, 1)
-    return torch.cat([(part.mean(1).argmin() + 1).expand(part.size(1)) for part in parts])
+    if rule.endswith('of the batch'):
+        parts = confidences.split(BATCH, 1)
+        confidences = torch.cat([part.mean(1, keepdim=True).expand_as(part) for part in parts], 1)
+    confidences = confidences[loops_min - 1:]
+    if rule.startswith('confidence'):
+        return confidences.argmin(0) + loops_min
+    below = confidences < threshold
+    return torch.where(below.any(0), below.int().argmax(0) + loops_min, steps_max)
 
 
 def all_steps(model, runtime, batch, loops_max: int):
@@ -50,7 +51,7 @@ def all_steps(model, runtime, batch, loops_max: int):
 
 @torch.inference_mode()
 def evaluate_rules(model, task, runtime, split: str, examples: int, batch_size: int, loops_max: int,
-                   threshold: float) -> tuple[list[dict], list[dict]]:
+                   threshold: float, loops_min: int = 1) -> tuple[list[dict], list[dict]]:
     """Rows by length and rule (loops: the mean of the steps used), and rows by length and step."""
     by_rule, by_step = [], []
     for length in task.evaluated(split):
@@ -60,7 +61,7 @@ def evaluate_rules(model, task, runtime, split: str, examples: int, batch_size: 
         confidences, right = (torch.cat([part[i] for part in parts], 1) for i in range(2))
         own = torch.cat([part[2] for part in parts])
         for rule in RULES:
-            steps = chosen_steps(rule, confidences, own, threshold)
+            steps = chosen_steps(rule, confidences, own, threshold, loops_min)
             hits, used = runtime.sum(right.gather(0, steps[None] - 1).sum().item(), steps.sum().item())
             by_rule.append(dict(difficulty=length, rule=rule, loops=used / examples, accuracy=hits / examples,
                                 count=examples))

@@ -32,7 +32,11 @@ def test_rules_by_hand():
     own = torch.tensor([3, 9, 1])
     chosen = {rule: chosen_steps(rule, confidences, own, threshold=0.25).tolist() for rule in RULES}
     assert chosen == {'oracle': [3, 4, 1], 'confidence': [2, 3, 1], 'threshold': [2, 3, 4],
-                      'confidence of the batch': [3, 3, 3]}  # means .567 .433 .383 .433
+                      'confidence of the batch': [3, 3, 3], 'threshold of the batch': [4, 4, 4]}
+    # the means are .567 .433 .383 .433; the surest step but for the first three is the last
+    for rule in RULES[1:]:
+        assert chosen_steps(rule, confidences, own, 0.4, loops_min=4).tolist() == [4, 4, 4]
+    assert chosen_steps('threshold of the batch', confidences, own, 0.4).tolist() == [3, 3, 3]
 
 
 def test_the_batch_rule_takes_64_at_a_time():
