@@ -25,6 +25,11 @@ def leave_signals_to_the_parent(worker: int):
         signal.signal(number, signal.SIG_IGN)
 
 
+def as_it_is(batch):
+    """No conversion to tensors: numpy arrays come through the workers' pipe in half the time."""
+    return batch
+
+
 def batches_ahead(run):
     """Yields batches from the run's step on, made ahead by worker processes, in order whatever their number.
 
@@ -33,5 +38,4 @@ def batches_ahead(run):
     workers = run.config.data_workers
     yield from DataLoader(StepBatches(run), sampler=range(run.step, run.config.max_steps), batch_size=None,
                           num_workers=workers, prefetch_factor=4 if workers else None,
-                          worker_init_fn=leave_signals_to_the_parent,
-                          pin_memory=run.runtime.device.type == 'cuda')
+                          worker_init_fn=leave_signals_to_the_parent, collate_fn=as_it_is)

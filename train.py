@@ -272,7 +272,7 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
         if config.dropout:
             torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
         scored = float((batch.targets != IGNORE).sum())
-        n_targets, n_tokens, stopping = runtime.sum(scored, float(batch.tokens.numel()), float(stop.wanted()))
+        n_targets, n_tokens, stopping = runtime.sum(scored, float(batch.tokens.size), float(stop.wanted()))
         loss = backward(wrapped, config, runtime, batch, n_targets)
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()

@@ -9,6 +9,8 @@ weight decay, a warmup of 100 steps, clipping at 1. The final norm ends every it
 A baseline is a second file after the task's: config/as_ntp.py, as_ntp_pause, as_ntp_loop, as_fap,
 as_fap_pause and as_looped_wo; those without loops have 20 times the task's layers, given by --stages.
 """
+task = 'parity'
+stages = '1x20'  # the baselines' depth; each problem is looped T(n) times
 max_length = 19
 adaptive_loops = True
 input_injection = True

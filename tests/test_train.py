@@ -3,6 +3,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -264,4 +265,4 @@ def test_stage_strings_of_all_configuration_files(root):
         if name not in ('__init__.py', '__pycache__'):
             config, _ = configure(Config, [os.path.join(root, 'config', name)], '')
             row = name[:-3].split('_')[-1]
-            assert config.stages == row if 'x' in row else parse_stages(config.stages)
+            assert config.stages == row if re.fullmatch(r'\d+x\d+', row) else parse_stages(config.stages)
