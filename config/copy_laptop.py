@@ -5,8 +5,8 @@ n_embd = 64
 n_head = 4
 
 learning_rate = 1e-3
-interval = 700
-max_steps = 20000
+interval = 900
+max_steps = 26_000
 
 log_interval = 100
 eval_interval = 1000
