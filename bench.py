@@ -18,9 +18,9 @@ from looped import build_model
 from plot import method_of, write_rows
 from runtime import start
 from sample import generate
+from settings import Config
 from stopping import all_steps
 from tasks import LENGTH_TASKS, make_task
-from train import Config
 
 PAPER = {  # B, Table 1: seconds at parity of length 50, batch 64
     'oracle': 0.1967, 'confidence': 0.2190, 'FAP': 0.1117, 'FAP-Pause': 0.1262,

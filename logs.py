@@ -15,8 +15,9 @@ from checkpoint import write_atomically
 from configurator import UserError
 from stages import trained_loops
 
-METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'ms_per_step', 'wait_ms_per_step', 'tokens_per_s',
-           'mfu')
+METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'regularizer', 'ms_per_step', 'wait_ms_per_step',
+           'tokens_per_s', 'mfu')
+SIMILARITY = ('step', 'group', 'kind', 'layer', 'cosine')
 EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'count')
 
 
@@ -109,14 +110,19 @@ def write_config(run, argv):
 
 
 def open_folder(run, argv):
-    """The run's folder with config.json; returns its two logs. What left no checkpoint is written over."""
+    """The run's folder with config.json; returns its logs: metrics, evaluations, similarity or None.
+
+    What left no checkpoint is written over.
+    """
     try:
         os.makedirs(run.config.out_dir, exist_ok=True)
         if not run.step and os.path.exists(run.path('best.pt')):
             os.remove(run.path('best.pt'))
         if run.step < run.config.max_steps:
             write_config(run, argv)
-        return [CsvLog(run.path(f'{name}.csv'), columns, run.step)
-                for name, columns in (('metrics', METRICS), ('eval', EVALUATION))]
+        def log(name, columns):
+            return CsvLog(run.path(f'{name}.csv'), columns, run.step)
+        similar = log('similarity', SIMILARITY) if run.config.regularize_k else None
+        return log('metrics', METRICS), log('eval', EVALUATION), similar
     except OSError as error:
         raise UserError(f'out_dir={run.config.out_dir} cannot be written: {error.strerror}') from None

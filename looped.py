@@ -99,11 +99,9 @@ class LoopedGPT(GPT):
         cut = torch.tensor([n == self.truncate_loops for n in left], device=x.device)
         return torch.where(cut[:, None, None], x.detach(), x)
 
-    def readout(self, x):
-        """Logits; with norm_each_loop a last stage that loops has already been normed."""
-        if self.norm_each_loop and self.stages[-1].loops > 1:
-            return self.head(x)
-        return super().readout(x)
+    def last_norm(self, x):
+        """The norm before the head; with norm_each_loop a last stage that loops has already been normed."""
+        return x if self.norm_each_loop and self.stages[-1].loops > 1 else super().last_norm(x)
 
     def logits_by_loop(self, tokens, loops_max: int):
         """Yields (t, logits) for t = 1 .. loops_max; one pass serves them all when a single stage loops."""

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
+
+LOGITS_MAX = 2 ** 24  # logits that the loss holds at once: 64 MB in float32
 
 
 @dataclass
@@ -188,10 +191,9 @@ class GPT(nn.Module):
         x = self.through_blocks(x, self.rope(start, tokens.size(1), x.device), n_loops, cache)
         if cache is not None:
             cache.length += tokens.size(1)
-        logits = self.readout(x)
         if targets is None:
-            return logits
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction='sum')
+            return self.readout(x)
+        return self.loss(self.last_norm(x), targets)
 
     def embed(self, tokens, start: int = 0):
         """Token (and learned position) embeddings, (B, T) -> (B, T, C)."""
@@ -214,5 +216,26 @@ class GPT(nn.Module):
             x = block(x, rope, cache, slot)
         return x
 
+    def last_norm(self, x):
+        return self.final_norm(x)
+
     def readout(self, x):
-        return self.head(self.final_norm(x))
+        return self.head(self.last_norm(x))
+
+    def loss(self, x, targets):
+        """Summed cross entropy of normed states x (B, T, C), -100 left out.
+
+        Of a large vocabulary a chunk of tokens at a time, whose logits are computed again in the backward
+        pass: all logits never exist at once.
+        """
+        x, targets = x.flatten(0, 1), targets.flatten()
+        size = max(1, LOGITS_MAX // self.config.vocab_size)
+        if len(x) <= size:
+            return self.chunk_loss(x, targets)
+        parts = zip(x.split(size), targets.split(size), strict=True)
+        if not torch.is_grad_enabled():
+            return sum(self.chunk_loss(*part) for part in parts)
+        return sum(checkpoint(self.chunk_loss, *part, use_reentrant=False) for part in parts)
+
+    def chunk_loss(self, x, targets):
+        return F.cross_entropy(self.head(x).float(), targets, reduction='sum')

@@ -64,7 +64,7 @@ def test_values_in_a_file_are_typed_too(tmp_path):
 
 
 def test_a_row_file_builds_on_another(root):
-    from train import Config
+    from settings import Config
     config, _ = configure(Config, [os.path.join(root, 'config', 'ghop_1x6.py')], '')
     assert (config.stages, config.max_steps, config.p) == ('1x6', 200_000, (16,))
 

@@ -15,8 +15,8 @@ from test_train import assert_same_runs, rows
 from configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
+from settings import Config
 from tasks import make_task
-from train import Config
 
 pytestmark = pytest.mark.slow
 SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',

@@ -16,8 +16,8 @@ import logs
 import runtime as runtimes
 import train
 from configurator import UserError, build
+from settings import Config
 from stages import parse_stages
-from train import Config
 
 TIMES = ('ms_per_step', 'wait_ms_per_step', 'tokens_per_s', 'mfu')
 TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12,
