@@ -19,6 +19,7 @@ import torch.nn.functional as F
 import plot
 from checkpoint import load_model, write_atomically
 from configurator import UserError, configure, one_line_errors
+from logs import describe
 from runtime import start
 from stages import is_looped, parse_stages, sweepable, trained_loops
 from stopping import evaluate_rules
@@ -56,7 +57,7 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
     An example is right when all of its scored targets are (greedy decoding of the answer would be right);
     loss is the mean cross entropy of a scored target, nats. Processes share examples; the rows are the same.
     """
-    was_training = model.training
+    was_training, examples = model.training, min(examples, task.available(split))
     model.eval()
     rows = []
     with torch.inference_mode():
@@ -65,18 +66,35 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
             lo, hi = runtime.slice(examples)
             for first in range(lo, hi, batch_size):
                 batch = task.eval_batch(split, difficulty, first, first + batch_size)  # of one shape, always
-                tokens, targets, own_loops = runtime.put(batch)
-                own = min(batch_size, hi - first)
                 with runtime.autocast():
-                    for n, logits in logits_at(model, tokens, loops, own_loops):
-                        sums[n] += score(logits[:own], targets[:own])
+                    own = min(batch_size, hi - first)
+                    for n, scores in score_batch(model, task, runtime.put(batch), own, loops):
+                        sums[n] += scores
             for n in loops:
                 loss, targets_scored, right = runtime.sum(*sums[n].tolist())
-                n_loops = trained_loops(model.stages) if n is None else n
-                rows.append(dict(difficulty=difficulty, loops=n_loops, loss=loss / targets_scored,
-                                 accuracy=right / examples, count=examples))
+                loss = loss / targets_scored
+                row = dict(difficulty=difficulty, loops=trained_loops(model.stages) if n is None else n,
+                           loss=loss, accuracy=right / examples, count=examples)
+                if task.per_token:
+                    row |= dict(accuracy='', bits_per_byte=task.bits_per_byte(loss))
+                rows.append(row)
     model.train(was_training)
     return rows
+
+
+def score_batch(model, task, batch, own: int, loops):
+    """Yields (loop count, scores (3,)) of the first `own` examples of a batch; see `score`.
+
+    Of language models only the loss is taken: logits of a large vocabulary are never all there at once.
+    """
+    tokens, targets, own_loops = batch
+    targets[own:] = IGNORE
+    if task.per_token:
+        scored = (targets != IGNORE).sum().double()
+        yield from ((n, torch.stack([model(tokens, targets, n).double(), scored, 0 * scored])) for n in loops)
+        return
+    for n, logits in logits_at(model, tokens, loops, own_loops):
+        yield n, score(logits[:own], targets[:own])
 
 
 def logits_at(model, tokens, loops, own=None):
@@ -141,9 +159,7 @@ def main(argv):
         rows = by_loops(model, task, runtime, config, stages)
     rows = [dict(step=step, split=config.split) | row for row in rows]
     for row in rows if runtime.main else ():
-        note = row.get('rule') or f"loss {row['loss']:.4f}"
-        print(f"{trained.stages}, difficulty {row['difficulty']}, loops {row['loops']:g}: "
-              f"accuracy {100 * row['accuracy']:.2f}%, {note}, {row['count']} {config.split} examples")
+        print(f"{trained.stages}, {describe(row)}, {row['count']} {config.split} examples")
     if runtime.main:
         if config.split == 'test':
             write_csv(os.path.join(folder, 'baselines.csv'), baselines)

@@ -18,7 +18,7 @@ from stages import trained_loops
 METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'regularizer', 'ms_per_step', 'wait_ms_per_step',
            'tokens_per_s', 'mfu')
 SIMILARITY = ('step', 'group', 'kind', 'layer', 'cosine')
-EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'count')
+EVALUATION = ('step', 'split', 'difficulty', 'loops', 'loss', 'accuracy', 'bits_per_byte', 'count')
 
 
 class CsvLog:
@@ -34,7 +34,7 @@ class CsvLog:
         self.columns, self.file = columns, open(path, 'a', encoding='utf-8', newline='')
 
     def write(self, row: dict):
-        csv.writer(self.file).writerow([row[name] for name in self.columns])
+        csv.writer(self.file).writerow([row.get(name, '') for name in self.columns])
         self.file.flush()
 
 
@@ -67,8 +67,7 @@ class Console:
 
     def evaluation(self, rows: list[dict]):
         for row in rows:
-            self.line(f"step {row['step']}: {row['split']}, difficulty {row['difficulty']}, "
-                      f"loops {row['loops']}: accuracy {100 * row['accuracy']:.2f}%, loss {row['loss']:.4f}")
+            self.line(f"step {row['step']}: {row['split']}, {describe(row)}")
             self.remote(row, f"{row['split']}/{row['difficulty']}")
 
     def line(self, text: str):
@@ -85,6 +84,14 @@ class Console:
         if self.wandb is not None:
             numbers = {f'{group}/{k}': v for k, v in row.items() if isinstance(v, (int, float))}
             self.wandb.log(numbers, step=row['step'])
+
+
+def describe(row: dict) -> str:
+    """An evaluation in words."""
+    if 'bits_per_byte' in row:
+        return f"loops {row['loops']:g}: loss {row['loss']:.4f}, {row['bits_per_byte']:.4f} bits a byte"
+    accuracy, result = f"{100 * row['accuracy']:.2f}%", row.get('rule') or f"loss {row['loss']:.4f}"
+    return f"difficulty {row['difficulty']}, loops {row['loops']:g}: accuracy {accuracy}, {result}"
 
 
 def git_commit() -> str:

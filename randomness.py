@@ -34,3 +34,21 @@ def hash_rows(rows):
     """A 64-bit hash of each row of small whole numbers (B, T), position by position."""
     places = mix(GOLDEN * np.arange(1, rows.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
     return mix((rows.astype(np.uint64) + np.uint64(1)) @ places)
+
+
+def shuffled(key, places, n: int):
+    """Where a random permutation of 0 .. n - 1 puts `places` (B,), without holding it: n may be billions.
+
+    Four Feistel rounds permute the next larger power of four; what falls outside 0 .. n - 1 goes on through
+    them until it is inside (cycle walking, Black and Rogaway 2002).
+    """
+    half = np.uint64(max(1, (max(n - 1, 1).bit_length() + 1) // 2))
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    x, outside = places.astype(np.uint64), np.ones(len(places), bool)
+    while outside.any():
+        left, right = x[outside] >> half, x[outside] & mask
+        for round_key in mix(key + GOLDEN * np.arange(1, 5, dtype=np.uint64)):
+            left, right = right, left ^ (mix(mix(right) + round_key) & mask)
+        x[outside] = left << half | right
+        outside = x >= n
+    return x.astype(np.int64)

@@ -18,6 +18,8 @@ from stages import is_looped, sweepable, trained_loops
 from stopping import confidence
 from task import IGNORE
 
+TEXT_LENGTH = 200  # tokens by which a text is continued
+
 
 @dataclass
 class SampleConfig:
@@ -27,7 +29,7 @@ class SampleConfig:
     # --- the model
     checkpoint: str = 'best.pt'      # file in the run's folder: best.pt or ckpt.pt
     loops: tuple[int, ...] = ()      # loop counts to ask (default: every one up to twice the trained count)
-    max_new_tokens: int = 0          # 0 takes the length of the true answer
+    max_new_tokens: int = 0          # 0 takes the length of the true answer, or 200 of a text
     # --- decoding
     temperature: float = 0.0         # 0 is greedy
     top_k: int = 0                   # sample among the k likeliest tokens; 0 is all
@@ -71,10 +73,10 @@ def pick(logits, temperature: float, top_k: int, generator):
 
 def problems(config, task) -> list[tuple[list, list]]:
     """(prompt, true answer) tokens of what is asked: the user's own prompt, or problems of the test split."""
-    if config.prompt:
+    if config.prompt or task.per_token:
         try:
             prompt = task.encode(config.prompt)
-            return [(prompt, task.solve(prompt))]
+            return [(prompt, [] if task.per_token else task.solve(prompt))]
         except ValueError as error:
             raise UserError(error) from None
     difficulties, first = task.evaluated('test'), config.seed * config.batch
@@ -122,6 +124,21 @@ def show(model, task, config, prompt: list, truth: list, counts):
             print(f'  {name}: {task.decode(answer)}  {100 * chance:.1f}%{note}')
 
 
+def show_text(model, task, config, prompt: list, counts):
+    """Prints a prompt and the model's continuations of it, `batch` of them where they are sampled."""
+    n_new, most = config.max_new_tokens or TEXT_LENGTH, model.config.block_size
+    if model.config.positions == 'learned' and len(prompt) + n_new - 1 > most:
+        raise UserError(f'learned positions end at {most}: a prompt of {len(prompt)} tokens leaves no room '
+                        f'for {n_new}')
+    copies = config.batch if config.temperature else 1
+    tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
+    for n_loops in counts:
+        generator = torch.Generator().manual_seed(config.seed)
+        new, _ = generate(model, tokens, n_new, n_loops, config.temperature, config.top_k, generator)
+        for own in new.tolist():
+            print(f'\n--- loops {n_loops or trained_loops(model.stages)}\n{task.decode(prompt + own)}')
+
+
 def main(argv):
     config, folders = configure(SampleConfig, argv, __doc__, positional='folder')
     if len(folders) != 1:
@@ -135,7 +152,9 @@ def main(argv):
     asked = problems(config, task)
     print(f'{folders[0]}: {trained.stages} on {trained.task}, step {step}')
     for prompt, truth in asked:
-        if task.full_answer:
+        if task.per_token:
+            show_text(model, task, config, prompt, config.loops or [None])
+        elif task.full_answer:
             full_counts = config.loops or range(1, int(1.25 * task.steps(np.array([prompt]))[0]) + 2)
             show_full(model, task, config, prompt, truth, full_counts if is_looped(model.stages) else [1])
         else:

@@ -47,6 +47,8 @@ class Config:
     answer: Literal['fap', 'ntp'] = 'fap'             # B's tasks: full-answer or next-token prediction
     pause_tokens: int = 0            # B's tasks: between query and answer
     adaptive_loops: bool = False     # B's tasks, fap: each sample is looped T(n) times
+    data: str = 'data/stdlib'        # tokens: folder of the shards; block_size is the context
+    vocab_size: int = 50304          # tokens: size of the model's vocabulary, at least that of the shards
     difficulty_start: tuple[int, ...] = ()  # the step from which each p, operands, max_ops or depth is drawn
     supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm.py
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever

@@ -4,6 +4,7 @@ Every example is a pure function of (split, seed, number): no generator has a st
 neither the number of processes nor what was drawn before. An example belongs to the split that the hash of
 its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
 """
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from random import Random
@@ -76,6 +77,7 @@ class Task:
     pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
     test_difficulties = ()
     adaptive_loops = False  # whether each sample has a loop count of its own
+    per_token = False       # language modelling: the loss of every token is what counts
     full_answer = False     # whether all of an answer is read in one go, not token by token
     fixed_size = True       # whether all batches have block_size tokens in a row
     redraws_at_once = 4     # what is drawn row by row sets 1: there a draw too many costs more than a call
@@ -83,6 +85,10 @@ class Task:
     def evaluated(self, split: str) -> tuple:
         """Difficulties of a split's evaluation: validation is always in distribution."""
         return self.test_difficulties if split == 'test' and self.test_difficulties else self.difficulties
+
+    def available(self, split: str) -> float:
+        """How many evaluation examples there are at most."""
+        return math.inf
 
     def examples(self, split: str, seed: int, ids, difficulty):
         """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8.

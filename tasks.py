@@ -8,6 +8,7 @@ from length_tasks import LENGTH_TASKS
 from phop import PHop
 from randomness import random_words
 from task import IGNORE, Batch, Task, Text, after, check_starts, correct, majority
+from tokens import TokenTask
 from variables import Variables
 
 
@@ -157,6 +158,7 @@ def length_task(config) -> Task:
 
 
 TASKS |= dict.fromkeys(LENGTH_TASKS, length_task)
+TASKS['tokens'] = lambda c: TokenTask(c.data, c.block_size, c.vocab_size)
 
 
 def make_task(config) -> Task:

@@ -205,7 +205,7 @@ def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
     config = run.config
     size = config.micro_batch_size or min(-(-config.batch_size // run.runtime.world), config.eval_examples)
     rows = evaluate(run.model, run.task, run.runtime, 'val', config.eval_examples, size)
-    mean = [sum(row[name] for row in rows) / len(rows) for name in ('accuracy', 'loss')]
+    mean = [sum(row[name] or 0 for row in rows) / len(rows) for name in ('accuracy', 'loss')]
     if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
         run.best = mean
         run.save('best.pt')
