@@ -233,7 +233,10 @@ def lengths(folders: list[str], config: PlotConfig):
     axes.legend(fontsize=8)
     save(figure, f'{config.out}.png')
     write_rows(rows, config)
-    print(lengths_markdown(rows, trained))
+    text = lengths_markdown(rows, trained)
+    with open(f'{config.out}.md', 'w', encoding='utf-8') as file:
+        file.write(text + '\n')
+    print(text)
     print(f'\nrows: {config.out}.csv\nfigure: {config.out}.png')
 
 

@@ -66,6 +66,7 @@ class Config:
     beta1: float = 0.9               # adamw
     beta2: float = 0.99              # adamw
     grad_clip: float = 1.0           # largest norm of the gradient; 0 is no limit
+    ema: float = 0.0                 # decay of averaged weights, which evaluation and best.pt take; 0: none
     regularize_weight: float = 0.0   # lambda: draws layers i and i + k towards each other (A, Sec. 4)
     regularize_k: int = 0            # k; above 0 the similarity of the layers is logged, whatever lambda is
     regularize_kind: Literal['cosine', 'l2'] = 'cosine'            # how their distance is measured
@@ -110,6 +111,8 @@ class Config:
                              'positive')
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ValueError(f'beta1={self.beta1} and beta2={self.beta2} are not in [0, 1)')
+        if not 0 <= self.ema < 1:
+            raise ValueError(f'ema={self.ema} is not in [0, 1)')
         if self.seed >= 2 ** 31:
             raise ValueError(f'seed={self.seed} must be below 2^31')
         of_b = self.task in LENGTH_TASKS

@@ -23,8 +23,9 @@ END_OF_TEXT = {'bytes': 256, 'gpt2': 50256}  # which is also the largest number:
 class Bytes:
     """Every byte of UTF-8 is a token."""
 
-    def encode(self, text: str) -> list[int]:
-        return list(text.encode('utf-8', errors='surrogatepass'))
+    def encode(self, text: str):
+        """Tokens (N,)."""
+        return np.frombuffer(text.encode('utf-8', errors='surrogatepass'), np.uint8)
 
     def decode(self, tokens) -> str:
         return bytes(token for token in tokens if token < 256).decode('utf-8', errors='replace')
@@ -34,7 +35,10 @@ class GPT2:
     """tiktoken's gpt2, which downloads its vocabulary once."""
 
     def __init__(self):
-        import tiktoken
+        try:
+            import tiktoken
+        except ImportError:
+            raise ValueError("tokenizer=gpt2 needs tiktoken: pip install -e '.[data]'") from None
         try:
             self.encoding = tiktoken.get_encoding('gpt2')
         except Exception as error:  # requests' errors are many, and tiktoken wraps none of them
@@ -42,8 +46,9 @@ class GPT2:
             raise ValueError(f'the gpt2 vocabulary could not be downloaded ({reason}); fetch it on a machine '
                              'with network and set TIKTOKEN_CACHE_DIR, or take tokenizer=bytes') from None
 
-    def encode(self, text: str) -> list[int]:
-        return self.encoding.encode_ordinary(text)
+    def encode(self, text: str):
+        """Tokens (N,); what looks like a special token is text."""
+        return self.encoding.encode_to_numpy(text, disallowed_special=())
 
     def decode(self, tokens) -> str:
         return self.encoding.decode([token for token in tokens if token < END_OF_TEXT['gpt2']])
@@ -244,7 +249,9 @@ class TokenTask(Task):
         return {'commonest token': (batch.targets == commonest).mean(1)}
 
     def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text) or [END_OF_TEXT[self.streams['train'].headers[0]['tokenizer']]]
+        """Tokens of a prompt; of none, the end of the text before."""
+        tokens = self.tokenizer.encode(text).tolist()
+        return tokens or [END_OF_TEXT[self.streams['train'].headers[0]['tokenizer']]]
 
     def decode(self, tokens) -> str:
         return self.tokenizer.decode(tokens)

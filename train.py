@@ -23,6 +23,7 @@ if __name__ == '__main__':  # before torch is imported: errors and --help come a
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import checkpoint
 import runtime as runtimes
@@ -96,6 +97,10 @@ class Run:
         self.config, self.runtime, self.task = config, runtime, task
         self.model = build_model(config, task.vocab_size, config.block_size, generator).to(runtime.device)
         self.optimizer = make_optimizer(self.model, config)
+        self.average, self.evaluated = None, self.model
+        if config.ema:
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+            self.evaluated = self.average.module
         self.step, self.tokens, self.best = 0, 0, []  # tokens: seen by all processes
 
     def path(self, name: str) -> str:
@@ -103,9 +108,11 @@ class Run:
 
     def save(self, name='ckpt.pt'):
         if self.runtime.main:
+            model = self.evaluated if name == 'best.pt' else self.model
             checkpoint.save(self.path(name), dict(
-                model=self.model.state_dict(), optimizer=self.optimizer.state_dict(), step=self.step,
-                tokens=self.tokens, best=self.best, rng=torch.get_rng_state(), config=asdict(self.config)))
+                model=model.state_dict(), average=self.average and self.average.state_dict(),
+                optimizer=self.optimizer.state_dict(), step=self.step, tokens=self.tokens, best=self.best,
+                 rng=torch.get_rng_state(), config=asdict(self.config)))
 
     def restore(self):
         """Goes on from ckpt.pt where `resume` says so; refuses to write over any other."""
@@ -125,6 +132,8 @@ class Run:
                                 f'{value}; use the same, or another --out_dir')
         self.model.load_state_dict(saved['model'])
         self.optimizer.load_state_dict(saved['optimizer'])
+        if self.average:
+            self.average.load_state_dict(saved['average'])
         self.step, self.tokens, self.best = (saved[name] for name in ('step', 'tokens', 'best'))
         torch.set_rng_state(saved['rng'].cpu())
 
@@ -162,6 +171,8 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()
         run.optimizer.zero_grad()
+        if run.average:
+            run.average.update_parameters(model)
         run.step, run.tokens = run.step + 1, run.tokens + int(n_tokens)
 
         # A bad step is remembered on the device and read only where the host waits for it anyway.
@@ -204,7 +215,7 @@ def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
     """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
     config = run.config
     size = config.micro_batch_size or min(-(-config.batch_size // run.runtime.world), config.eval_examples)
-    rows = evaluate(run.model, run.task, run.runtime, 'val', config.eval_examples, size)
+    rows = evaluate(run.evaluated, run.task, run.runtime, 'val', config.eval_examples, size)
     mean = [sum(row[name] or 0 for row in rows) / len(rows) for name in ('accuracy', 'loss')]
     if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
         run.best = mean
@@ -239,6 +250,8 @@ def main(config, files, argv):
         greet(run, console)
         if runtime.compile:
             run.model.compile_blocks(task.fixed_size)
+            if run.average:
+                run.evaluated.compile_blocks(task.fixed_size)
         batches = batches_ahead(run)
         try:
             train(run, batches, console, *logs, stop)

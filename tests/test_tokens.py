@@ -3,6 +3,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -144,8 +145,8 @@ def test_bytes_round_trip():
     assert tokenizer.decode(tokenizer.encode('naïve 中文\r\n\t')) == 'naïve 中文\r\n\t'
 
 
-def prepare(root):
-    spec = importlib.util.spec_from_file_location('prepare', os.path.join(root, 'data', 'text', 'prepare.py'))
+def prepare(root, name='text'):
+    spec = importlib.util.spec_from_file_location('prepare', os.path.join(root, 'data', name, 'prepare.py'))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -171,3 +172,26 @@ def test_a_folder_of_text(tmp_path, root):
         text = ''.join(map(chr, stream.window(0, stream.length)))
         held[split] = set(text.removesuffix(chr(256)).split(chr(256)))
     assert len(held['train'] | held['val']) == 60 and not held['train'] & held['val'] and len(held['val']) > 3
+
+
+def test_the_pile_from_local_files(tmp_path, root, monkeypatch, capsys):
+    """Records of the hub's shape in order, cut at a document, the same from any number of processes."""
+    monkeypatch.setenv('HF_HOME', str(tmp_path / 'cache'))
+    module = prepare(root, 'pile')
+    monkeypatch.setattr(module, 'GPT2', TOKENIZERS['bytes'])
+    monkeypatch.setitem(sys.modules, 'prepare', module)  # so that worker processes find its functions
+    texts = [f'document {i} ' * (i % 9) for i in range(300)]
+    for name in ('train', 'val'):
+        lines = [json.dumps(dict(text=text, meta=dict(pile_set_name='x'))) for text in texts]
+        (tmp_path / f'{name}.jsonl').write_text('\n'.join(lines), encoding='utf-8')
+    local = f"--data_files={tmp_path / 'train.jsonl'},{tmp_path / 'val.jsonl'}"
+    for processes in (1, 2):
+        module.main([local, f'--out={tmp_path / str(processes)}', '--shard_tokens=3000', '--val_tokens=500',
+                     '--limit_tokens=9000', f'--processes={processes}'])
+    assert files(tmp_path / '1') == files(tmp_path / '2') and len(files(tmp_path / '1')) == 10
+    stream, wanted = Stream(str(tmp_path / '1'), 'train'), []
+    while len(wanted) < 9000:
+        wanted += [*texts[wanted.count(50256)].encode(), 50256]
+    assert stream.window(0, stream.length).tolist() == wanted
+    module.main([local, f'--out={tmp_path / "1"}', '--shard_tokens=3000', '--processes=1'])
+    assert 'train is whole' in capsys.readouterr().out

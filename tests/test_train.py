@@ -67,7 +67,8 @@ def test_schedule():
 
 @pytest.mark.parametrize('changes', [
     dict(), dict(optimizer='adamw', weight_decay=0.1), dict(dropout=0.2, train_examples=33),
-    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True), dict(difficulty_start=(0, 6))])
+    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True), dict(difficulty_start=(0, 6)),
+    dict(ema=0.9)])
 def test_stopping_and_going_on_equals_never_stopping(tmp_path, monkeypatch, changes):
     whole = run(tmp_path / 'whole', **changes)
     for step in (4, 7):  # on an evaluation, and between all intervals
@@ -266,3 +267,24 @@ def test_stage_strings_of_all_configuration_files(root):
             config, _ = configure(Config, [os.path.join(root, 'config', name)], '')
             row = name[:-3].split('_')[-1]
             assert config.stages == row if re.fullmatch(r'\d+x\d+', row) else parse_stages(config.stages)
+
+
+def test_averaged_weights_by_hand(tmp_path, monkeypatch):
+    """best.pt of a run with ema holds a <- decay * a + (1 - decay) * w, from the first w on."""
+    history, step = [], torch.optim.Optimizer.zero_grad
+
+    def remember(self, *args, **more):
+        history.append([p.detach().clone() for group in self.param_groups for p in group['params']])
+        step(self, *args, **more)
+    monkeypatch.setattr(torch.optim.Optimizer, 'zero_grad', remember)
+    folder = run(tmp_path / 'run', ema=0.8, max_steps=5, eval_interval=5, optimizer='adamw',
+                 learning_rate=0.1)
+    expected = history[0]
+    for weights in history[1:]:
+        expected = [0.8 * a + 0.2 * w for a, w in zip(expected, weights, strict=True)]
+    model = checkpoint.load_model(folder)[0]
+    groups = train.make_optimizer(model, Config(optimizer='adamw')).param_groups
+    held = [p for group in groups for p in group['params']]
+    assert len(history) == 5 and (history[0][0] != history[4][0]).any()
+    for a, b in zip(held, expected, strict=True):
+        torch.testing.assert_close(a.data, b)

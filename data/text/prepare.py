@@ -108,7 +108,7 @@ def main(argv):
         writer = ShardWriter(out, split, header, config.shard_tokens)
         for text in own[writer.documents:] if not writer.finished else ():
             n_bytes = len(text.encode('utf-8', 'surrogatepass'))
-            writer.add(np.array([*tokenizer.encode(text), end], np.uint16), n_bytes)
+            writer.add(np.append(tokenizer.encode(text), end).astype(np.uint16), n_bytes)
         writer.finish()
         print(f'{out}: {split}, {len(own):,} documents, {writer.written:,} tokens')
 
