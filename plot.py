@@ -220,13 +220,13 @@ def lengths(folders: list[str], config: PlotConfig):
     lines = list(dict.fromkeys((row['method'], row['rule']) for row in rows))
     methods = list(dict.fromkeys(method for method, _ in lines))
     for method, rule in lines:
-        if rule in ('', 'oracle', 'confidence'):
+        if rule in ('', 'oracle', 'confidence of the batch'):
             own = sorted((row for row in rows if (row['method'], row['rule']) == (method, rule)),
                          key=lambda row: row['length'])
             label = f'{method}, {rule}' if rule else method
             axes.errorbar([row['length'] for row in own], [row['accuracy'] for row in own],
                           yerr=[row['standard_error'] or 0 for row in own], label=label, elinewidth=0.8,
-                          linestyle='--' if rule == 'confidence' else '-',
+                          linestyle='--' if rule.startswith('confidence') else '-',
                           color=COLORS[methods.index(method)])
     axes.axvline(trained + 0.5, color='grey', linestyle='--', linewidth=1)
     axes.set(xlabel='length', ylabel='exact match %', title=runs[0]['config']['task'], ylim=(-2, 103))
@@ -264,18 +264,21 @@ def steps(folders: list[str], config: PlotConfig):
         rows, run = read_csv(os.path.join(folder, 'steps.csv')), read_run(folder)
         longest = max(row['difficulty'] for row in rows)
         own = [row for row in rows if row['difficulty'] == longest]
-        surest = min(own, key=lambda row: row['confidence'])['step']
+        surest, = (row['loops'] for row in run['test']
+                   if row['difficulty'] == longest and row['rule'] == 'confidence of the batch')
         x = [row['step'] for row in own]
         axes.plot(x, [100 * row['accuracy'] for row in own], color=COLORS[0], label='exact match %')
-        axes.axvline(surest, color='grey', linestyle='--', linewidth=1, label=f'surest step, {surest:g}')
+        chosen = f'step chosen, {surest:.3g} on average'
+        axes.axvline(surest, color='grey', linestyle='--', linewidth=1, label=chosen)
         needed = own[0]['needed']
         axes.axvline(needed, color='grey', linestyle=':', linewidth=1, label=f'T = {needed:g}')
         right = axes.twinx()
         right.plot(x, [row['confidence'] for row in own], color=COLORS[1], label='cross entropy')
-        right.set(ylabel='cross entropy against own answer', ylim=(0, None))
+        right.set(ylabel='cross entropy, nats', yscale='log')
         axes.set(xlabel='loop', ylabel='exact match %', title=f"{run['config']['task']}, length {longest:g}",
                  ylim=(-2, 103))
-        axes.legend(fontsize=7, loc='center left')
+        handles = [part for side in (axes, right) for part in side.get_legend_handles_labels()[0]]
+        axes.legend(handles=handles, fontsize=7, loc='upper center', bbox_to_anchor=(0.5, -0.24), ncols=2)
     save(figure, f'{config.out}.png')
     print(f'figure: {config.out}.png')
 

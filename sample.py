@@ -102,7 +102,7 @@ def show_full(model, task, config, prompt: list, truth: list, counts):
     for t, answer, surprise in steps:
         if t in counts:
             note = '  T' * (t == own) + '  surest' * (t == surest)
-            print(f'  loops {t}: {task.decode(answer)}  cross entropy {surprise:.4f}{note}')
+            print(f'  loops {t}: {task.decode(answer)}  cross entropy {surprise:.1e}{note}')
 
 
 def show(model, task, config, prompt: list, truth: list, counts):

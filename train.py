@@ -112,7 +112,7 @@ class Run:
             checkpoint.save(self.path(name), dict(
                 model=model.state_dict(), average=self.average and self.average.state_dict(),
                 optimizer=self.optimizer.state_dict(), step=self.step, tokens=self.tokens, best=self.best,
-                 rng=torch.get_rng_state(), config=asdict(self.config)))
+                rng=torch.get_rng_state(), config=asdict(self.config)))
 
     def restore(self):
         """Goes on from ckpt.pt where `resume` says so; refuses to write over any other."""
