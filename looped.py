@@ -20,7 +20,8 @@ class LoopedGPT(GPT):
     input_injection: a looped stage with input e computes h_0 = 0, h_{t+1} = f(h_t + e) (B, Sec. 4.1).
     norm_each_loop: the final norm ends every iteration, as in B's code, instead of coming once at the end.
     truncate_loops: gradients flow through the last so many iterations only; 0 means all.
-    checkpoint_loops: an iteration's activations are computed again in the backward pass instead of kept.
+    checkpoint_loops: activations are computed again in the backward pass instead of kept, for an iteration
+    of a looped stage at a time, for a block where there is no loop.
     """
 
     def __init__(self, config: GPTConfig, stages: str, generator: torch.Generator | None = None,
@@ -78,10 +79,12 @@ class LoopedGPT(GPT):
 
     def iterate(self, stage, blocks, x, inject, rope, cache=None, slot=0):
         """One pass through the blocks of a stage."""
-        if self.checkpoint_loops and cache is None and torch.is_grad_enabled():
-            # Reentrant checkpointing of a block used in several loops gives wrong gradients under DDP.
-            return checkpoint(self.iteration, stage, blocks, x, inject, rope, use_reentrant=False)
-        return self.iteration(stage, blocks, x, inject, rope, cache, slot)
+        if not self.checkpoint_loops or cache is not None or not torch.is_grad_enabled():
+            return self.iteration(stage, blocks, x, inject, rope, cache, slot)
+        # Reentrant checkpointing of a block used in several loops gives wrong gradients under DDP.
+        for part in [blocks] if stage.loops > 1 else [[block] for block in blocks]:
+            x = checkpoint(self.iteration, stage, part, x, inject, rope, use_reentrant=False)
+        return x
 
     def iteration(self, stage, blocks, x, inject, rope, cache=None, slot=0):
         if inject is not None:

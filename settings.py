@@ -26,7 +26,7 @@ class Config:
     input_injection: bool = False    # looped stages add their input before every iteration (B)
     norm_each_loop: bool = False     # the final norm ends every iteration (B's code)
     truncate_loops: int = 0          # gradients through the last so many iterations only; 0 is all
-    checkpoint_loops: bool = False   # recompute iterations in the backward pass: less memory, 1/3 more work
+    checkpoint_loops: bool = False   # recompute iterations (or blocks) backward: less memory, 1/3 more work
     # --- task
     task: Literal[tuple(TASKS)] = 'phop'       # what to learn
     p: tuple[int, ...] = (16,)       # phop: hops; of several, each is drawn equally and given as first token
@@ -61,7 +61,7 @@ class Config:
     decay_start: int = 0             # step where cosine begins; 0: after the warmup, -1: when all is drawn
     max_steps: int = 2000            # steps of the whole run
     batch_size: int = 256            # sequences in a step, over all processes and micro-batches
-    micro_batch_size: int = 0        # most sequences at once on a device; 0 takes all of its share
+    micro_batch_size: int = 0        # most sequences at once on a device; 0: as many as its memory holds
     weight_decay: float = 0.0        # of matrices
     beta1: float = 0.9               # adamw
     beta2: float = 0.99              # adamw
@@ -80,7 +80,9 @@ class Config:
     checkpoint_interval: int = 500   # steps between checkpoints; the last step always has one
     resume: Literal['never', 'auto', 'must'] = 'never'             # auto: go on from the checkpoint, if any
     wandb: bool = False              # log to Weights & Biases as well (pip install wandb)
-    dry_run: bool = False            # print parameters, FLOPs, memory and tokens, and leave
+    dry_run: bool = False            # print parameters, FLOPs, memory, tokens and days, and leave
+    dry_run_mfu: float = 0.4         # share of the peak that dry_run assumes for its days on 8 H100
+    device_memory: float = 0.0       # GB of a device; 0 asks the GPU, on a CPU there is no limit
     # --- the machine
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware has it
@@ -95,7 +97,7 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
         natural = ('n_ff truncate_loops train_examples data_workers warmup_steps micro_batch_size seed '
-                   'grad_clip weight_decay max_minutes regularize_weight regularize_k').split()
+                   'grad_clip weight_decay max_minutes regularize_weight regularize_k device_memory').split()
         for name in natural:
             if getattr(self, name) < 0:
                 raise ValueError(f'{name}={getattr(self, name)} must not be negative')
@@ -132,6 +134,8 @@ class Config:
         if self.truncate_loops and not self.input_injection:
             raise ValueError('truncate_loops without input_injection would cut the embeddings '
                              'off from the loss')
+        if not 0 < self.dry_run_mfu <= 1:
+            raise ValueError(f'dry_run_mfu={self.dry_run_mfu} is not in (0, 1]')
         if self.regularize_weight and not self.regularize_k:
             raise ValueError('regularize_weight needs regularize_k, the layers of a block')
         depth, k = distinct_layers(stages), self.regularize_k

@@ -28,7 +28,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 import checkpoint
 import runtime as runtimes
 from adafactor import Adafactor
-from cost import dry_run
+from cost import dry_run, micro_batch
 from eval_tasks import evaluate
 from loader import batches_ahead
 from logs import Console, CsvLog, open_folder
@@ -70,7 +70,7 @@ def backward(model, config, runtime, batch, n_targets: int):
     depends neither on how the batch is cut nor on how many processes share it.
     """
     tokens, targets, loops = runtime.put(batch)
-    size = config.micro_batch_size or len(tokens)
+    size = config.micro_batch_size
     total = torch.zeros((), device=runtime.device)
     starts = range(0, len(tokens), size)
     for start in starts:
@@ -214,7 +214,7 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
 def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
     """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
     config = run.config
-    size = config.micro_batch_size or min(-(-config.batch_size // run.runtime.world), config.eval_examples)
+    size = min(config.micro_batch_size, config.eval_examples)
     rows = evaluate(run.evaluated, run.task, run.runtime, 'val', config.eval_examples, size)
     mean = [sum(row[name] or 0 for row in rows) / len(rows) for name in ('accuracy', 'loss')]
     if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
@@ -243,6 +243,8 @@ def main(config, files, argv):
         if config.batch_size < runtime.world:
             raise UserError(f'batch_size={config.batch_size} leaves some of {runtime.world} processes '
                             'without work')
+        share = -(-config.batch_size // runtime.world)
+        config.micro_batch_size = micro_batch(config, task, share, runtime)
         run = Run(config, runtime, task)
         run.restore()
         logs = open_folder(run, argv) if runtime.main else (None, None, None)
@@ -284,6 +286,9 @@ def greet(run: Run, console: Console):
                  f'{model.flops_per_token(run.task.block_size):,} training FLOPs a token')
     for note in run.runtime.notes:
         console.line(note)
+    share = -(-config.batch_size // run.runtime.world)
+    if config.micro_batch_size < share:
+        console.line(f'{share} sequences a process and step, {config.micro_batch_size} at a time')
     if run.step:
         console.line(f'resumed at step {run.step} of {config.max_steps}')
 

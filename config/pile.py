@@ -7,6 +7,9 @@ every model. Not stated, so chosen here: GPT-2's tokenizer (vocabulary 50,257, p
 gated GELU as in the model whose widths these are (T5.1.1-XL), pre-norm RMSNorm, no biases, untied
 embeddings, a warmup of 10,000 steps, no weight decay, no dropout, clipping at 1.
 
+A calls these models 1B and 1.5B. The 24 layers hold 1.158B parameters (0.906B with a plain GELU),
+embeddings and head 0.206B more; with a tied vocabulary of 256k and a plain GELU it would be 1.43B.
+
     python data/pile/prepare.py && torchrun --nproc_per_node=8 train.py config/pile_12x2.py
 """
 task = 'tokens'
@@ -21,6 +24,7 @@ n_ff = 5120
 activation = 'geglu'
 positions = 'rope'
 checkpoint_loops = True
+device_memory = 80.0
 
 optimizer = 'adafactor'
 learning_rate = 0.01
