@@ -8,7 +8,7 @@ from configurator import UserError
 from looped import build_model
 from tasks import make_task
 
-KEYS = {'model', 'optimizer', 'step', 'rng', 'config'}
+KEYS = {'model', 'average', 'optimizer', 'step', 'tokens', 'best', 'rng', 'config'}
 
 
 def write_atomically(path: str, write, mode='w'):
@@ -26,7 +26,13 @@ def write_atomically(path: str, write, mode='w'):
 
 
 def save(path: str, checkpoint: dict):
-    write_atomically(path, lambda file: torch.save(checkpoint, file), 'wb')
+    """UserError where the disk is full or gone; what was at `path` before is still there then."""
+    try:
+        write_atomically(path, lambda file: torch.save(checkpoint, file), 'wb')
+    except (OSError, RuntimeError) as error:  # torch wraps the errors of the file it writes to
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = getattr(cause, 'strerror', None) or str(cause).splitlines()[0]
+        raise UserError(f'{path} could not be saved: {reason}; a checkpoint from before is intact') from None
 
 
 def load(path: str, device='cpu') -> dict:

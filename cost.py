@@ -2,7 +2,7 @@
 import torch
 
 import runtime as runtimes
-from looped import build_model
+from looped import RECOMPUTED, build_model
 from model import LOGITS_MAX
 from stages import effective_depth, parse_stages
 from tasks import LENGTH_TASKS
@@ -85,6 +85,6 @@ def activation_bytes(model, config, sequences: int, T: int, dtype: str) -> int:
     logits = 2 * 4 * min(LOGITS_MAX, sequences * T * model.config.vocab_size)
     if not config.checkpoint_loops:
         return one_block * effective_depth(model.stages) + logits
-    kept = sum(stage.loops if stage.loops > 1 else stage.layers for stage in model.stages)
-    recomputed = max(stage.layers if stage.loops > 1 else 1 for stage in model.stages)
+    kept = sum(stage.loops * -(-stage.layers // RECOMPUTED) for stage in model.stages)
+    recomputed = min(RECOMPUTED, max(stage.layers for stage in model.stages))
     return one_x * kept + one_block * recomputed + logits

@@ -10,6 +10,8 @@ from torch.utils.checkpoint import checkpoint
 from model import GPT, GPTConfig, KVCache
 from stages import Stage, distinct_layers, effective_depth, is_looped, parse_stages, with_loops
 
+RECOMPUTED = 4  # most blocks whose activations are there at once with checkpoint_loops
+
 
 class LoopedGPT(GPT):
     """A GPT whose blocks are grouped in stages, each run L times.
@@ -20,8 +22,8 @@ class LoopedGPT(GPT):
     input_injection: a looped stage with input e computes h_0 = 0, h_{t+1} = f(h_t + e) (B, Sec. 4.1).
     norm_each_loop: the final norm ends every iteration, as in B's code, instead of coming once at the end.
     truncate_loops: gradients flow through the last so many iterations only; 0 means all.
-    checkpoint_loops: activations are computed again in the backward pass instead of kept, for an iteration
-    of a looped stage at a time, for a block where there is no loop.
+    checkpoint_loops: activations are computed again in the backward pass instead of kept, an iteration, or
+    RECOMPUTED blocks of a longer one, at a time.
     """
 
     def __init__(self, config: GPTConfig, stages: str, generator: torch.Generator | None = None,
@@ -79,19 +81,20 @@ class LoopedGPT(GPT):
 
     def iterate(self, stage, blocks, x, inject, rope, cache=None, slot=0):
         """One pass through the blocks of a stage."""
-        if not self.checkpoint_loops or cache is not None or not torch.is_grad_enabled():
-            return self.iteration(stage, blocks, x, inject, rope, cache, slot)
-        # Reentrant checkpointing of a block used in several loops gives wrong gradients under DDP.
-        for part in [blocks] if stage.loops > 1 else [[block] for block in blocks]:
-            x = checkpoint(self.iteration, stage, part, x, inject, rope, use_reentrant=False)
-        return x
-
-    def iteration(self, stage, blocks, x, inject, rope, cache=None, slot=0):
         if inject is not None:
             x = x + inject
+        if not self.checkpoint_loops or cache is not None or not torch.is_grad_enabled():
+            x = self.run_blocks(blocks, x, rope, cache, slot)
+        else:  # reentrant checkpointing of a block used in several loops gives wrong gradients under DDP
+            for first in range(0, len(blocks), RECOMPUTED):
+                part = blocks[first:first + RECOMPUTED]
+                x = checkpoint(self.run_blocks, part, x, rope, use_reentrant=False)
+        return self.final_norm(x) if self.norm_each_loop and stage.loops > 1 else x
+
+    def run_blocks(self, blocks, x, rope, cache=None, slot=0):
         for i, block in enumerate(blocks):
             x = block(x, rope, cache, slot + i)
-        return self.final_norm(x) if self.norm_each_loop and stage.loops > 1 else x
+        return x
 
     def truncate(self, x, left: list[int]):
         """Cuts the gradient where exactly truncate_loops iterations are left (`left` is longest first)."""

@@ -26,7 +26,7 @@ class Config:
     input_injection: bool = False    # looped stages add their input before every iteration (B)
     norm_each_loop: bool = False     # the final norm ends every iteration (B's code)
     truncate_loops: int = 0          # gradients through the last so many iterations only; 0 is all
-    checkpoint_loops: bool = False   # recompute iterations (or blocks) backward: less memory, 1/3 more work
+    checkpoint_loops: bool = False   # recompute iterations in the backward pass: less memory, 1/3 more work
     # --- task
     task: Literal[tuple(TASKS)] = 'phop'       # what to learn
     p: tuple[int, ...] = (16,)       # phop: hops; of several, each is drawn equally and given as first token

@@ -1,5 +1,6 @@
-"""Slow checks: kills, signals, several processes, speed, the whole demo path in small."""
+"""Slow checks: kills, signals, several processes, memory, speed, the whole demo path in small."""
 import csv
+import hashlib
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from statistics import median
 
+import numpy as np
 import pytest
 import torch
 from test_train import assert_same_runs, rows
@@ -17,6 +19,7 @@ from looped import LoopedGPT
 from model import GPTConfig
 from settings import Config
 from tasks import make_task
+from tokens import ShardWriter, TokenTask
 
 pytestmark = pytest.mark.slow
 SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',
@@ -143,6 +146,129 @@ def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
     ratio = min(seconds[0]) / min(seconds[1])  # the least disturbed of each
     print(f'{ratio:.2f} times as fast')
     assert ratio >= 2
+
+
+@pytest.fixture(scope='module')
+def shards(tmp_path_factory):
+    """Random text of 257 symbols with some structure, as train and val shards."""
+    folder = str(tmp_path_factory.mktemp('shards'))
+    for split, size in (('train', 40_000), ('val', 4000)):
+        header = dict(tokenizer='bytes', vocab_size=257, source='test', revision='1')
+        writer = ShardWriter(folder, split, header, 9000)
+        rng = np.random.default_rng(size)
+        for _ in range(size // 1000):
+            writer.add(np.append(rng.integers(97, 105, 999).cumsum() % 256, 256).astype(np.uint16), 999)
+        writer.finish()
+    return folder
+
+
+def on_text(folder, shards, *more):
+    return command(folder, '--task=tokens', f'--data={shards}', '--block_size=32', '--vocab_size=257',
+                   '--supervise=answer', '--p=16', '--length=256', '--max_steps=20', '--eval_interval=10',
+                   '--eval_examples=20', '--checkpoint_interval=5', *more)
+
+
+def on_processes(n: int, arguments: list, root, *launcher):
+    """The command under torchrun on n processes."""
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={n}']
+    return subprocess.Popen([*launch, *launcher, *arguments[1:]], cwd=root, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'})
+
+
+def test_text_on_one_two_and_four_processes(tmp_path, root, shards):
+    """The same tokens in the same order, and losses within 1e-5, over 20 steps; evaluation too."""
+    subprocess.run(on_text(tmp_path / '1', shards), cwd=root, check=True, capture_output=True)
+    for n in (2, 4):
+        process = on_processes(n, on_text(tmp_path / str(n), shards), root)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+        assert losses(tmp_path / str(n)) == pytest.approx(losses(tmp_path / '1'), abs=1e-5)
+        for a, b in zip(*(rows(tmp_path / name, 'eval.csv') for name in ('1', str(n))), strict=True):
+            assert float(a['loss']) == pytest.approx(float(b['loss']), abs=1e-5) and a['count'] == b['count']
+    task = TokenTask(shards, 32, 257)
+    for step in range(20):
+        hashes = []
+        for n in (1, 2, 4):
+            cuts = [24 * rank // n for rank in range(n + 1)]
+            parts = [task.train_batch(0, step, 24, 0, lo, hi).tokens
+                     for lo, hi in zip(cuts, cuts[1:], strict=False)]
+            hashes.append(hashlib.sha256(np.concatenate(parts).tobytes()).hexdigest())
+        assert len(set(hashes)) == 1
+
+
+def test_a_worker_killed_under_torchrun_changes_nothing(tmp_path, root, shards):
+    """--max-restarts starts all workers again, --resume=auto goes on: the same bits as undisturbed."""
+    more = ('--max_steps=300', '--resume=auto', '--eval_interval=100', '--checkpoint_interval=20')
+    whole = on_processes(2, on_text(tmp_path / 'whole', shards, *more), root)
+    _, errors = whole.communicate(timeout=300)
+    assert whole.returncode == 0, errors
+    hurt = on_processes(2, on_text(tmp_path / 'hurt', shards, *more), root, '--max-restarts=2')
+    wait_for_step(tmp_path / 'hurt', 70)
+    workers = subprocess.run(['ps', '--ppid', str(hurt.pid), '-o', 'pid='], capture_output=True, text=True)
+    os.kill(int(workers.stdout.split()[-1]), signal.SIGKILL)
+    _, errors = hurt.communicate(timeout=300)
+    assert hurt.returncode == 0, errors
+    assert_same_runs(tmp_path / 'whole', tmp_path / 'hurt')
+
+
+def peak_megabytes(root, code: str) -> float:
+    """Growth of the peak memory of a process while `step()` of the code runs; what is freed goes back."""
+    measure = f"""
+import resource, torch
+torch.set_num_threads(2)
+from looped import LoopedGPT
+from model import GPTConfig
+import model as models
+{code}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+step()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
+"""
+    result = subprocess.run([sys.executable, '-c', measure], cwd=root, check=True, capture_output=True,
+                            text=True, env=os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'})
+    return float(result.stdout)
+
+
+def test_memory_hardly_grows_with_loops_that_are_recomputed(root):
+    code = """
+model = LoopedGPT(GPTConfig(300, 512, 0, 4, 256), '{}', checkpoint_loops={})
+tokens = torch.randint(0, 300, (24, 512))
+def step():
+    model(tokens, tokens).backward()
+"""
+    base, looped, kept = (peak_megabytes(root, code.format(*case))
+                          for case in (('4x1', True), ('4x6', True), ('4x6', False)))
+    print(f'{base:.0f} MB, {looped:.0f} MB, kept {kept:.0f} MB')
+    assert looped < 1.1 * base and kept > 3 * base
+
+
+def test_memory_of_the_loss_over_a_large_vocabulary(root):
+    """What the loss adds stays below 15% of what it adds with all logits in float32 at once."""
+    code = """
+models.LOGITS_MAX = {}
+head = models.GPT(GPTConfig(50_304, 64, 1, 2, 64))
+x = torch.randn(64, 128, 64, requires_grad=True)
+targets = torch.randint(0, 50_304, (64, 128))
+head.head.weight.grad = torch.zeros_like(head.head.weight)
+def step():
+    head.loss(x, targets).backward()
+"""
+    chunks, whole = (peak_megabytes(root, code.format(most)) for most in ('models.LOGITS_MAX', 10 ** 12))
+    print(f'{chunks:.0f} MB of {whole:.0f} MB')
+    assert chunks < 0.15 * whole
+
+
+def test_a_full_disk_is_one_line_and_the_old_checkpoint_stays(tmp_path, root):
+    """A limit on the size of files stands for the disk: what the system answers is alike."""
+    first = command(tmp_path / 'run', '--max_steps=20')
+    subprocess.run(first, cwd=root, check=True, capture_output=True)
+    before = (tmp_path / 'run' / 'ckpt.pt').read_bytes()
+    limited = ['bash', '-c', 'ulimit -f 20; exec "$0" "$@"',
+               *command(tmp_path / 'run', '--max_steps=40', '--resume=auto')]
+    second = subprocess.run(limited, cwd=root, capture_output=True, text=True)
+    assert second.returncode == 2 and 'could not be saved' in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+    assert (tmp_path / 'run' / 'ckpt.pt').read_bytes() == before
 
 
 def test_a_shrinking_batch_is_the_padded_computation_in_less_time():

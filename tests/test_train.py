@@ -1,5 +1,6 @@
 """Training: schedule, exact resumption, micro-batches, evaluation, stopping, what lands on disk."""
 import csv
+import glob
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import train
 from configurator import UserError, build
 from settings import Config
 from stages import parse_stages
+from tasks import make_task
 
 TIMES = ('ms_per_step', 'wait_ms_per_step', 'tokens_per_s', 'mfu')
 TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12,
@@ -288,3 +290,19 @@ def test_averaged_weights_by_hand(tmp_path, monkeypatch):
     assert len(history) == 5 and (history[0][0] != history[4][0]).any()
     for a, b in zip(held, expected, strict=True):
         torch.testing.assert_close(a.data, b)
+
+
+def test_looped_pile_models_have_the_parameters_of_their_base(root):
+    """Every model of A's Tables 3 and 4 on the meta device; k x L has exactly the parameters of k x 1."""
+    from configurator import configure
+    sizes = {}
+    for path in sorted(glob.glob(os.path.join(root, 'config', 'pile_*.py'))):
+        config, _ = configure(Config, [path], '')
+        model = cost.on_meta(config, make_task(config))
+        sizes[os.path.basename(path)[5:-3]] = model.count_parameters()
+        with open(path, encoding='utf-8') as file:
+            assert f'{model.count_parameters():,} parameters' in file.read()
+    assert len(sizes) == 22 and sizes['24x1'] == 1_363_773_440
+    for k, loops in ((12, (2,)), (8, (3,)), (6, (4,)), (4, (2, 3, 6, 9, 12))):
+        assert {sizes[f'{k}x{n}'] for n in (1, *loops)} == {sizes[f'{k}x1']}
+    assert sizes['middle'] == sizes['12x1'] and sizes['reg4'] == sizes['24x1']
