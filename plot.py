@@ -5,7 +5,8 @@
 prints the table of these runs and writes it, its CSV and its figure: OUT.md, OUT.csv, OUT.png. In place of
 `demo`, `table` makes the table alone, with the paper's numbers where --paper names a CSV of them; `lengths`
 draws accuracy against length for B's methods (B, Fig. 4 and 5) and `steps` accuracy and confidence after
-every loop (B, Fig. 6). Runs that differ by their seed only are one row or line: mean and spread over seeds.
+every loop (B, Fig. 6); `similarity` how alike the layers of regularized runs are (A, Fig. 2). Runs that
+differ by their seed only are one row or line: mean and spread over seeds.
 """
 import csv
 import json
@@ -283,6 +284,26 @@ def steps(folders: list[str], config: PlotConfig):
     print(f'figure: {config.out}.png')
 
 
+def similarity(folders: list[str], config: PlotConfig):
+    """Cosine of layer i with layer i + k at the end, a line for each group of matrices (A, Fig. 2)."""
+    size = (4.6 * len(folders), 3.2)
+    figure, panels = plt.subplots(1, len(folders), figsize=size, squeeze=False, sharey=True)
+    for axes, folder in zip(panels[0], folders, strict=True):
+        rows = read_csv(os.path.join(folder, 'similarity.csv'))
+        last = [row for row in rows if row['step'] == rows[-1]['step'] and row['kind'] == 'matrix']
+        for color, group in zip(COLORS * 2, dict.fromkeys(row['group'] for row in last), strict=False):
+            own = [row for row in last if row['group'] == group]
+            axes.plot([row['layer'] for row in own], [row['cosine'] for row in own], marker='o', markersize=3,
+                      color=color, label=group.removesuffix('.weight'))
+        name = os.path.basename(os.path.normpath(folder))
+        axes.set(xlabel='layer', title=f"{name}, step {rows[-1]['step']:g}", ylim=(-0.1, 1.05))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0][0].set(ylabel='cosine with the layer k further')
+    panels[0][-1].legend(fontsize=7)
+    save(figure, f'{config.out}.png')
+    print(f'figure: {config.out}.png')
+
+
 def save(figure, path: str):
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     figure.tight_layout()
@@ -317,7 +338,7 @@ def demo(folders: list[str], config: PlotConfig):
     print(f'figure: {config.out}.png')
 
 
-FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps}
+FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity}
 
 
 def main(argv):

@@ -48,6 +48,7 @@ class Config:
     pause_tokens: int = 0            # B's tasks: between query and answer
     adaptive_loops: bool = False     # B's tasks, fap: each sample is looped T(n) times
     data: str = 'data/stdlib'        # tokens: folder of the shards; block_size is the context
+    tokenizer: Literal['bytes', 'gpt2'] = 'gpt2'      # tokens: what the shards were made with
     vocab_size: int = 50304          # tokens: size of the model's vocabulary, at least that of the shards
     difficulty_start: tuple[int, ...] = ()  # the step from which each p, operands, max_ops or depth is drawn
     supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm.py

@@ -158,7 +158,7 @@ def length_task(config) -> Task:
 
 
 TASKS |= dict.fromkeys(LENGTH_TASKS, length_task)
-TASKS['tokens'] = lambda c: TokenTask(c.data, c.block_size, c.vocab_size)
+TASKS['tokens'] = lambda c: TokenTask(c.data, c.block_size, c.vocab_size, c.tokenizer)
 
 
 def make_task(config) -> Task:

@@ -187,11 +187,11 @@ class TokenTask(Task):
 
     per_token, supervise = True, 'all'
 
-    def __init__(self, folder: str, block_size: int, vocab_size: int):
+    def __init__(self, folder: str, block_size: int, vocab_size: int, tokenizer: str):
         if block_size < 1 or vocab_size < 1:
             raise ValueError('task=tokens needs block_size and vocab_size of at least 1, not '
                              f'{block_size} and {vocab_size}')
-        self.folder, self.block_size, self.vocab_size = folder, block_size, vocab_size
+        self.folder, self.block_size, self.vocab_size, self.name = folder, block_size, vocab_size, tokenizer
         self.difficulties, self.starts = (block_size,), (0,)
 
     @cached_property
@@ -199,7 +199,10 @@ class TokenTask(Task):
         """The train and val streams, checked. ValueError where they do not fit the model."""
         streams = {split: Stream(self.folder, split) for split in ('train', 'val')}
         check_same(streams['train'].headers[0], streams['val'].headers[0], self.folder)
-        held = streams['train'].headers[0]['vocab_size']
+        tokenizer, held = (streams['train'].headers[0][name] for name in ('tokenizer', 'vocab_size'))
+        if tokenizer != self.name:
+            raise ValueError(f'the shards in {self.folder} were made with tokenizer={tokenizer}, '
+                             f'not {self.name}')
         if held > self.vocab_size:
             raise ValueError(f'the shards in {self.folder} hold tokens up to {held - 1}: '
                              f'vocab_size={self.vocab_size} must be at least {held}')
@@ -211,7 +214,7 @@ class TokenTask(Task):
 
     @cached_property
     def tokenizer(self):
-        return TOKENIZERS[self.streams['train'].headers[0]['tokenizer']]()
+        return TOKENIZERS[self.name]()
 
     def windows(self, split: str) -> int:
         return (self.streams[split].length - 1) // self.block_size
@@ -250,8 +253,7 @@ class TokenTask(Task):
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a prompt; of none, the end of the text before."""
-        tokens = self.tokenizer.encode(text).tolist()
-        return tokens or [END_OF_TEXT[self.streams['train'].headers[0]['tokenizer']]]
+        return self.tokenizer.encode(text).tolist() or [END_OF_TEXT[self.name]]
 
     def decode(self, tokens) -> str:
         return self.tokenizer.decode(tokens)

@@ -15,6 +15,7 @@ embeddings and head 0.206B more; with a tied vocabulary of 256k and a plain GELU
 task = 'tokens'
 data = 'data/pile'
 block_size = 1280
+tokenizer = 'gpt2'
 vocab_size = 50_304
 
 stages = '24x1'

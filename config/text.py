@@ -8,6 +8,7 @@ About 11 million training bytes, of which 8,000 steps of 16 x 256 see 33 million
 task = 'tokens'
 data = 'data/stdlib'
 block_size = 256
+tokenizer = 'bytes'
 vocab_size = 257
 
 n_embd = 192

@@ -5,6 +5,7 @@ import pytest
 import torch
 from test_train import rows, run
 
+import plot
 import regularizer
 from looped import LoopedGPT
 from model import GPTConfig
@@ -82,3 +83,5 @@ def test_training_with_it_makes_blocks_alike_and_zero_changes_nothing(tmp_path):
     assert penalties[-1] < 0.3 * penalties[0] and not math.isnan(penalties[-1])
     similar = rows(strong, 'similarity.csv')
     assert {row['step'] for row in similar} == {'40'} and len({row['group'] for row in similar}) == 8
+    plot.main(['similarity', strong, zero, f'--out={tmp_path}/figure'])
+    assert 5000 < (tmp_path / 'figure.png').stat().st_size < 200_000

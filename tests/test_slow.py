@@ -164,8 +164,8 @@ def shards(tmp_path_factory):
 
 def on_text(folder, shards, *more):
     return command(folder, '--task=tokens', f'--data={shards}', '--block_size=32', '--vocab_size=257',
-                   '--supervise=answer', '--p=16', '--length=256', '--max_steps=20', '--eval_interval=10',
-                   '--eval_examples=20', '--checkpoint_interval=5', *more)
+                   '--tokenizer=bytes', '--supervise=answer', '--p=16', '--length=256', '--max_steps=20',
+                   '--eval_interval=10', '--eval_examples=20', '--checkpoint_interval=5', *more)
 
 
 def on_processes(n: int, arguments: list, root, *launcher):
@@ -185,7 +185,7 @@ def test_text_on_one_two_and_four_processes(tmp_path, root, shards):
         assert losses(tmp_path / str(n)) == pytest.approx(losses(tmp_path / '1'), abs=1e-5)
         for a, b in zip(*(rows(tmp_path / name, 'eval.csv') for name in ('1', str(n))), strict=True):
             assert float(a['loss']) == pytest.approx(float(b['loss']), abs=1e-5) and a['count'] == b['count']
-    task = TokenTask(shards, 32, 257)
+    task = TokenTask(shards, 32, 257, 'bytes')
     for step in range(20):
         hashes = []
         for n in (1, 2, 4):

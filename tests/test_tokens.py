@@ -72,7 +72,7 @@ def test_shuffled_serves_billions():
 
 
 def test_an_epoch_has_every_window_once_and_windows_are_the_stream(shards):
-    task, whole = TokenTask(str(shards), 8, 300), np.concatenate(documents())
+    task, whole = TokenTask(str(shards), 8, 300, 'bytes'), np.concatenate(documents())
     n = task.windows('train')
     assert n == (len(whole) - 1) // 8 and task.windows('val') > 10
     batches = [task.train_batch(5, step, 1) for step in range(2 * n)]
@@ -86,7 +86,7 @@ def test_an_epoch_has_every_window_once_and_windows_are_the_stream(shards):
 
 
 def test_batches_join_from_parts_and_over_the_end_of_an_epoch(shards):
-    task = TokenTask(str(shards), 8, 300)
+    task = TokenTask(str(shards), 8, 300, 'bytes')
     whole = task.train_batch(1, 3, 40)
     parts = [task.train_batch(1, 3, 40, 0, *part) for part in ((0, 11), (11, 40))]
     assert (np.concatenate([part.tokens for part in parts]) == whole.tokens).all()
@@ -112,7 +112,8 @@ def damage_tokenizer(folder):
 
 @pytest.mark.parametrize('damage,changes,says', [
     (damage_cut, {}, 'train_00001.bin has 99 bytes, not 100'), (damage_missing, {}, '00001 is missing'),
-    (damage_header, {}, 'not a shard of this project'), (damage_tokenizer, {}, "'bytes' and 'gpt2'"),
+    (damage_header, {}, 'not a shard of this project'), (None, dict(tokenizer='gpt2'), 'not gpt2'),
+    (damage_tokenizer, {}, "'bytes' and 'gpt2'"),
     (shutil.rmtree, {}, 'no train shards'), (None, dict(vocab_size=256), 'must be at least 257'),
     (None, dict(block_size=100_000), 'fewer than'), (None, dict(block_size=0), 'block_size')])
 def test_bad_shards_are_named_before_training(shards, tmp_path, damage, changes, says):
@@ -124,8 +125,8 @@ def test_bad_shards_are_named_before_training(shards, tmp_path, damage, changes,
 
 
 def train_on(shards, out, **changes):
-    return run(out, **dict(task='tokens', data=str(shards), block_size=8, vocab_size=300, p=(16,), length=256,
-                           supervise='answer', max_steps=12) | changes)
+    return run(out, **dict(task='tokens', data=str(shards), block_size=8, vocab_size=300, p=(16,),
+                           tokenizer='bytes', length=256, supervise='answer', max_steps=12) | changes)
 
 
 def test_training_on_text_resumes_reports_bits_and_continues_a_prompt(shards, tmp_path, capsys):
