@@ -145,11 +145,9 @@ def main(argv):
     if len(folders) != 1:
         raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
     folder = folders[0]
-    runtime = start(config.device, config.dtype, 'auto')
+    runtime = start(config.device, config.dtype, 'False')
     model, task, step, trained = load_model(folder, runtime.device, config.checkpoint)
     stages = parse_stages(trained.stages)
-    if runtime.compile and task.adaptive_loops and config.examples >= 1000:  # many loops: compiling pays
-        model.compile_blocks(task.fixed_size)
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
     baselines = baseline_rows(task, config.split, config.examples)
