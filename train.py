@@ -67,7 +67,8 @@ def backward(model, config, runtime, batch, n_targets: int):
     """Gradients of the mean loss over the global batch; returns this process's share of the summed loss.
 
     The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
-    depends neither on how the batch is cut nor on how many processes share it.
+    depends neither on how the batch is cut nor on how many processes share it. The regularizer (A, Eq. 5)
+    is added once, to the last.
     """
     tokens, targets, loops = runtime.put(batch)
     size = config.micro_batch_size
