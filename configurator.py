@@ -27,6 +27,9 @@ def one_line_errors():
     """Turns a UserError into its one line on stderr, of one process only, and exit code 2."""
     try:
         yield
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except UserError as error:
         if os.environ.get('RANK', '0') == '0':
             print(f'error: {error}', file=sys.stderr)
