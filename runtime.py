@@ -99,6 +99,22 @@ class Stop:
         return 128 + self.signal if self.signal else 75
 
 
+def join_processes(backend: str):
+    """The process group that torchrun describes.
+
+    After a restart the names in torchrun's store are put apart: gloo would find the addresses of the
+    processes that died (torch 2.13).
+    """
+    attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+    if attempt == '0':
+        dist.init_process_group(backend)
+        return
+    rank, world, port = (int(os.environ[name]) for name in ('RANK', 'WORLD_SIZE', 'MASTER_PORT'))
+    store = dist.TCPStore(os.environ['MASTER_ADDR'], port, world, is_master=False)
+    dist.init_process_group(backend, store=dist.PrefixStore(f'restart_{attempt}', store), rank=rank,
+                            world_size=world)
+
+
 def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     """Resolves the three choices and joins torchrun's processes, if that started us."""
     world = int(os.environ.get('WORLD_SIZE', 1))
@@ -108,7 +124,7 @@ def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     compiled, why = pick_compile(compile)
     runtime = Runtime(chosen, pick_dtype(dtype, chosen), compiled, int(os.environ.get('RANK', 0)), world)
     if world > 1:
-        dist.init_process_group('nccl' if chosen.type == 'cuda' else 'gloo')
+        join_processes('nccl' if chosen.type == 'cuda' else 'gloo')
         runtime.control = dist.new_group(backend='gloo')
     threads = f', {torch.get_num_threads()} threads' if chosen.type == 'cpu' else ''
     name = torch.cuda.get_device_name(chosen) if chosen.type == 'cuda' else 'cpu'
