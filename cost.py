@@ -44,8 +44,9 @@ def on_meta(config, task):
 def micro_batch(config, task, share: int, runtime) -> int:
     """Sequences at once of a device's share: as asked for, or as many as its memory holds, in equal parts."""
     memory = 1e9 * config.device_memory
-    if not memory and runtime.device.type == 'cuda':
-        memory = torch.cuda.get_device_properties(runtime.device).total_memory
+    if runtime.device.type == 'cuda':
+        there = torch.cuda.get_device_properties(runtime.device).total_memory
+        memory = min(memory or there, there)
     if config.micro_batch_size or not memory:
         return min(config.micro_batch_size or share, share)
     model, parts = on_meta(config, task), 1

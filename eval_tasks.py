@@ -34,7 +34,7 @@ class EvalConfig:
     loops: tuple[int, ...] = ()                        # loop counts (default: 1 to twice the trained count)
     sweep: bool = True                                 # False: at the trained loop count only
     examples: int = 10_000                             # for each difficulty
-    batch_size: int = 1000                             # examples at a time
+    batch_size: int = 0                                # examples at a time; 0: 1000, of a text 16
     loops_min: int = 3                                 # adaptive: no rule but the oracle stops before
     loops_max: int = 0                                 # adaptive: T_max; 0: 1.25 times the largest T tested
     threshold: float = 0.001                           # adaptive: of the rule that stops below it, in nats
@@ -43,8 +43,8 @@ class EvalConfig:
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'  # auto: bfloat16 where the hardware is fast at it
 
     def check(self):
-        if self.examples < 1 or self.batch_size < 1:
-            raise ValueError('examples and batch_size must be at least 1')
+        if self.examples < 1 or self.batch_size < 0:
+            raise ValueError('examples must be at least 1, batch_size not negative')
         if self.loops_min < 1 or self.threshold <= 0 or self.loops_max and self.loops_max < self.loops_min:
             raise ValueError('loops_min must be at least 1, loops_max no less (or 0), threshold positive')
         if self.loops and min(self.loops) < 0:
@@ -150,6 +150,8 @@ def main(argv):
     stages = parse_stages(trained.stages)
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
+    config.examples = min(config.examples, task.available(config.split))
+    config.batch_size = config.batch_size or (16 if task.per_token else 1000)
     baselines = baseline_rows(task, config.split, config.examples)
     if task.adaptive_loops and not config.loops:
         rows = by_rule(folder, model, task, runtime, config)

@@ -172,17 +172,23 @@ def demo_figure(runs: list[dict], path: str):
 
 
 def loops_figure(folder: str, split: str):
-    """Accuracy against loops, a line for each difficulty, beside the CSV that it is read from."""
+    """Accuracy, or bits per byte, against loops, a line for each difficulty, beside the CSV they come from.
+
+    Under stopping rules there is no one loop count: no figure.
+    """
     rows = read_csv(os.path.join(folder, f'{split}.csv'))
     if 'rule' in rows[0]:
         return
     figure, axes = plt.subplots(figsize=(5, 3.4))
     for color, difficulty in zip(COLORS * 9, dict.fromkeys(row['difficulty'] for row in rows), strict=False):
         own = [row for row in rows if row['difficulty'] == difficulty]
-        axes.plot([row['loops'] for row in own], [100 * row['accuracy'] for row in own], marker='o',
-                  color=color, label=f'difficulty {difficulty:g}')
+        of_text = 'bits_per_byte' in own[0]
+        scores = [row['bits_per_byte'] if of_text else 100 * row['accuracy'] for row in own]
+        axes.plot([row['loops'] for row in own], scores, marker='o', color=color,
+                  label=f'difficulty {difficulty:g}')
     name = os.path.basename(os.path.normpath(folder))
-    axes.set(xlabel='loops', ylabel='accuracy %', title=f'{name}, {split}', ylim=(0, 102))
+    axes.set(xlabel='loops', title=f'{name}, {split}')
+    axes.set(**dict(ylabel='bits per byte') if of_text else dict(ylabel='accuracy %', ylim=(0, 102)))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=8)
     save(figure, os.path.join(folder, f'{split}.png'))

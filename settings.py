@@ -83,7 +83,7 @@ class Config:
     wandb: bool = False              # log to Weights & Biases as well (pip install wandb)
     dry_run: bool = False            # print parameters, FLOPs, memory, tokens and days, and leave
     dry_run_mfu: float = 0.4         # share of the peak that dry_run assumes for its days on 8 H100
-    device_memory: float = 0.0       # GB of a device; 0 asks the GPU, on a CPU there is no limit
+    device_memory: float = 0.0       # GB of a device to use at most; 0: all of a GPU's
     # --- the machine
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware has it

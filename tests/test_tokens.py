@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_train import assert_same_runs, rows, run
 
+import eval_tasks
 import sample
 from configurator import UserError
 from randomness import key_of, shuffled
@@ -139,6 +140,10 @@ def test_training_on_text_resumes_reports_bits_and_continues_a_prompt(shards, tm
     capsys.readouterr()
     sample.main([whole, '--prompt=abc', '--max_new_tokens=5'])
     assert '--- loops 2\nabc' in capsys.readouterr().out
+    eval_tasks.main([whole, '--loops=1,2', '--device=cpu', '--dtype=float32'])  # more examples than there are
+    assert 'loops 2: loss' in capsys.readouterr().out and (tmp_path / 'whole' / 'test.png').exists()
+    counts = {row['count'] for name in ('test.csv', 'baselines.csv') for row in rows(whole, name)}
+    assert counts == {str(TokenTask(str(shards), 8, 300, 'bytes').windows('val'))}
 
 
 def test_bytes_round_trip():
