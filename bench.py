@@ -15,7 +15,7 @@ import torch
 
 from configurator import UserError, configure, one_line_errors
 from looped import build_model
-from plot import method_of, write_rows
+from plot import method_of, write_table
 from runtime import start
 from sample import generate
 from settings import Config
@@ -99,12 +99,10 @@ def inference(path: str, config):
     rows = [dict(method=name, milliseconds=round(ms, 1), times_fap=round(ms / times['FAP'], 2),
                  paper_seconds=PAPER[name], paper_times_fap=round(PAPER[name] / PAPER['FAP'], 2))
             for name, ms in times.items()]
-    write_rows(rows, config)
     lines = ['| method | ms | times FAP | paper, s | paper, times FAP |', '|---|---:|---:|---:|---:|']
     lines += ['| ' + ' | '.join(map(str, row.values())) + ' |' for row in rows]
-    with open(f'{config.out}.md', 'w', encoding='utf-8') as file:
-        file.write('\n'.join(lines) + '\n')
-    print('\n'.join([*runtime.notes, '', *lines, '', f'rows: {config.out}.csv']))
+    print(*runtime.notes, '', sep='\n')
+    write_table(rows, '\n'.join(lines), config.out)
 
 
 def main(argv):

@@ -5,24 +5,11 @@ from types import SimpleNamespace
 import torch
 
 from configurator import UserError
+from files import write_atomically
 from looped import build_model
 from tasks import make_task
 
 KEYS = {'model', 'average', 'optimizer', 'step', 'tokens', 'best', 'rng', 'config'}
-
-
-def write_atomically(path: str, write, mode='w'):
-    """`write(file)` into a temporary file beside `path`, synced, moved over it: readers see old or new."""
-    temporary = f'{path}.tmp'
-    try:
-        with open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
 
 
 def save(path: str, checkpoint: dict):

@@ -15,8 +15,7 @@ def dry_run(config, task):
     model, runtime = on_meta(config, task), runtimes.start(config.device, config.dtype, 'False')
     parameters, flops = model.count_parameters(), model.flops_per_token(task.block_size)
     tokens = config.max_steps * config.batch_size * task.block_size
-    share = -(-config.batch_size // runtime.world)
-    micro = micro_batch(config, task, share, runtime)
+    share, micro = runtime.share(config.batch_size), micro_batch(config, task, runtime)
     blocks = sum(p.numel() for block in model.blocks for p in block.parameters())
     depth = effective_depth(parse_stages(config.stages))
     most = 'at most ' if config.task in LENGTH_TASKS else ''  # short problems take fewer tokens and loops
@@ -41,9 +40,9 @@ def on_meta(config, task):
         return build_model(config, task.vocab_size, config.block_size)
 
 
-def micro_batch(config, task, share: int, runtime) -> int:
+def micro_batch(config, task, runtime) -> int:
     """Sequences at once of a device's share: as asked for, or as many as its memory holds, in equal parts."""
-    memory = 1e9 * config.device_memory
+    memory, share = 1e9 * config.device_memory, runtime.share(config.batch_size)
     if runtime.device.type == 'cuda':
         there = torch.cuda.get_device_properties(runtime.device).total_memory
         memory = min(memory or there, there)

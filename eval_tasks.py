@@ -6,7 +6,6 @@ Writes test.csv (step, split, difficulty, loops, loss, accuracy, count), baselin
 solve the task, on the same examples) and a figure into the run's folder. A model whose loops adapt to the
 problem (B) is asked under every stopping rule: test.csv has a row for each, steps.csv one for each step.
 """
-import csv
 import os
 import sys
 from collections import Counter
@@ -17,8 +16,9 @@ import torch
 import torch.nn.functional as F
 
 import plot
-from checkpoint import load_model, write_atomically
+from checkpoint import load_model
 from configurator import UserError, configure, one_line_errors
+from files import write_csv
 from logs import describe
 from runtime import start
 from stages import is_looped, parse_stages, sweepable, trained_loops
@@ -130,14 +130,6 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
         rows += [dict(baseline=name, split=split, difficulty=difficulty, accuracy=right / examples,
                       count=examples) for name, right in sums.items()]
     return rows
-
-
-def write_csv(path: str, rows: list[dict]):
-    def write(file):
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    write_atomically(path, write)
 
 
 def main(argv):

@@ -11,8 +11,8 @@ from datetime import timedelta
 import torch
 from tqdm import tqdm
 
-from checkpoint import write_atomically
 from configurator import UserError
+from files import write_atomically
 from stages import trained_loops
 
 METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'regularizer', 'ms_per_step', 'wait_ms_per_step',

@@ -23,6 +23,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
 from configurator import UserError, configure, one_line_errors
+from files import write_atomically, write_csv
 from length_tasks import LENGTH_TASKS
 from stages import parse_stages, trained_loops
 
@@ -239,12 +240,8 @@ def lengths(folders: list[str], config: PlotConfig):
     axes.set(xlabel='length', ylabel='exact match %', title=runs[0]['config']['task'], ylim=(-2, 103))
     axes.legend(fontsize=8)
     save(figure, f'{config.out}.png')
-    write_rows(rows, config)
-    text = lengths_markdown(rows, trained)
-    with open(f'{config.out}.md', 'w', encoding='utf-8') as file:
-        file.write(text + '\n')
-    print(text)
-    print(f'\nrows: {config.out}.csv\nfigure: {config.out}.png')
+    write_table(rows, lengths_markdown(rows, trained), config.out)
+    print(f'figure: {config.out}.png')
 
 
 def lengths_markdown(rows: list[dict], trained: int) -> str:
@@ -317,24 +314,18 @@ def save(figure, path: str):
     plt.close(figure)
 
 
-def write_rows(rows: list[dict], config: PlotConfig):
-    """OUT.csv."""
-    os.makedirs(os.path.dirname(config.out) or '.', exist_ok=True)
-    with open(f'{config.out}.csv', 'w', encoding='utf-8', newline='') as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+def write_table(rows: list[dict], text: str, out: str):
+    """OUT.csv of the rows, OUT.md of the text, which is printed too."""
+    write_csv(f'{out}.csv', rows)
+    write_atomically(f'{out}.md', lambda file: file.write(text + '\n'))
+    print(f'{text}\n\nrows: {out}.csv')
 
 
 def table(folders: list[str], config: PlotConfig) -> list[dict]:
     """Prints the table of runs and writes it as CSV and Markdown; returns the runs."""
     runs = [read_run(folder) for folder in folders]
     rows = table_rows(runs, config.paper)
-    write_rows(rows, config)
-    with open(f'{config.out}.md', 'w', encoding='utf-8') as file:
-        file.write(markdown(rows) + '\n')
-    print(markdown(rows))
-    print(f'\nrows: {config.out}.csv')
+    write_table(rows, markdown(rows), config.out)
     return runs
 
 

@@ -63,6 +63,10 @@ class Runtime:
         """This process's part lo, hi of n things; parts differ by one at most."""
         return n * self.rank // self.world, n * (self.rank + 1) // self.world
 
+    def share(self, n: int) -> int:
+        """The largest part of n things that `slice` gives a process."""
+        return -(-n // self.world)
+
     def peak_flops(self) -> float | None:
         """Matmul peak of all devices together in the dtype in use; None where unknown."""
         if self.device.type != 'cuda':

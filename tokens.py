@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from files import write_atomically
 from randomness import key_of, shuffled
 from task import Batch, Task
 
@@ -106,18 +107,10 @@ class ShardWriter:
         data = tokens.astype('<u2').tobytes()
         header = self.header | dict(tokens=len(tokens), bytes=self.bytes, done=done, last=last,
                                     sha256=hashlib.sha256(data).hexdigest())
-        write_whole(f'{name}.bin', data)
-        write_whole(f'{name}.json', json.dumps(header, indent=1).encode('utf-8'))
+        write_atomically(f'{name}.bin', lambda file: file.write(data), 'wb')
+        write_atomically(f'{name}.json', lambda file: json.dump(header, file, indent=1))
         self.number, self.parts, self.held, self.bytes = self.number + 1, [], 0, 0
         self.written += len(tokens)
-
-
-def write_whole(path: str, data: bytes):
-    with open(f'{path}.partial', 'wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f'{path}.partial', path)
 
 
 def check_same(header: dict, other: dict, folder: str):

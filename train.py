@@ -244,8 +244,7 @@ def main(config, files, argv):
         if config.batch_size < runtime.world:
             raise UserError(f'batch_size={config.batch_size} leaves some of {runtime.world} processes '
                             'without work')
-        share = -(-config.batch_size // runtime.world)
-        config.micro_batch_size = micro_batch(config, task, share, runtime)
+        config.micro_batch_size = micro_batch(config, task, runtime)
         run = Run(config, runtime, task)
         run.restore()
         logs = open_folder(run, argv) if runtime.main else (None, None, None)
@@ -287,7 +286,7 @@ def greet(run: Run, console: Console):
                  f'{model.flops_per_token(run.task.block_size):,} training FLOPs a token')
     for note in run.runtime.notes:
         console.line(note)
-    share = -(-config.batch_size // run.runtime.world)
+    share = run.runtime.share(config.batch_size)
     if config.micro_batch_size < share:
         console.line(f'{share} sequences a process and step, {config.micro_batch_size} at a time')
     if run.step:

@@ -13,6 +13,7 @@ import torch
 
 import checkpoint
 import cost
+import files
 import logs
 import runtime as runtimes
 import train
@@ -251,12 +252,12 @@ def test_what_cannot_be_written_or_split_is_said_in_a_line(tmp_path, monkeypatch
 
 def test_atomic_writes_leave_old_or_new(tmp_path):
     path = str(tmp_path / 'file')
-    checkpoint.write_atomically(path, lambda file: file.write('old'))
+    files.write_atomically(path, lambda file: file.write('old'))
     with pytest.raises(RuntimeError):
         def fail(file):
             file.write('half of the new')
             raise RuntimeError
-        checkpoint.write_atomically(path, fail)
+        files.write_atomically(path, fail)
     with open(path, encoding='utf-8') as file:
         assert file.read() == 'old'
     assert os.listdir(tmp_path) == ['file']
