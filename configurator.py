@@ -154,11 +154,14 @@ def describe(kind) -> str:
 
 def help_text(cls, usage: str) -> str:
     """Usage, then every field with its default and the comment on its line; `# --- title` is a heading."""
-    lines = [usage.strip()]
+    lines, kinds = [usage.strip()], typing.get_type_hints(cls)
     for line in inspect.getsource(cls).splitlines():
         field = re.match(r'    (\w+): [^=]+ = (.+?)\s*(?:#\s*(.*))?$', line)
         if heading := re.match(r'    # --- (.*?)\s*-*$', line):
             lines += ['', heading[1]]
         elif field:
-            lines.append(f'  --{field[1]}={field[2].strip(chr(39))}'.ljust(34) + f' {field[3] or ""}')
+            value, kind = getattr(cls, field[1]), kinds[field[1]]
+            default = ','.join(map(str, value)) if isinstance(value, tuple) else value
+            choices = f' ({describe(kind)})' if typing.get_origin(kind) is typing.Literal else ''
+            lines.append(f'  --{field[1]}={default}'.ljust(34) + f' {field[3] or ""}{choices}')
     return '\n'.join(lines)

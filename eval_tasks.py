@@ -22,7 +22,7 @@ from files import write_csv
 from logs import describe
 from runtime import start
 from stages import is_looped, parse_stages, sweepable, trained_loops
-from stopping import evaluate_rules
+from stopping import LOOPS_MIN, evaluate_rules
 from task import IGNORE
 
 
@@ -35,7 +35,7 @@ class EvalConfig:
     sweep: bool = True                                 # False: at the trained loop count only
     examples: int = 10_000                             # for each difficulty
     batch_size: int = 0                                # examples at a time; 0: 1000, of a text 16
-    loops_min: int = 3                                 # adaptive: no rule but the oracle stops before
+    loops_min: int = LOOPS_MIN                         # adaptive: no rule but the oracle stops before
     loops_max: int = 0                                 # adaptive: T_max; 0: 1.25 times the largest T tested
     threshold: float = 0.001                           # adaptive: of the rule that stops below it, in nats
     # --- where

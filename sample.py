@@ -15,7 +15,7 @@ from configurator import UserError, configure, one_line_errors
 from length_tasks import N_EOS
 from runtime import pick_device
 from stages import is_looped, sweepable, trained_loops
-from stopping import confidence
+from stopping import LOOPS_MIN, confidence
 from task import IGNORE
 
 TEXT_LENGTH = 200  # tokens by which a text is continued
@@ -86,57 +86,60 @@ def problems(config, task) -> list[tuple[list, list]]:
             for tokens, targets, end in zip(batch.tokens, batch.targets, ends, strict=True)]
 
 
+def check_room(model, n_prompt: int, n_new: int):
+    """UserError where learned positions end before the last of the new tokens is asked for."""
+    most = model.config.block_size
+    if model.config.positions == 'learned' and n_prompt + n_new - 1 > most:
+        raise UserError(f'learned positions end at {most}: a prompt of {n_prompt} tokens leaves no room '
+                        f'for {n_new}')
+
+
 @torch.inference_mode()
-def show_full(model, task, config, prompt: list, truth: list, counts):
+def show_full(model, task, config, prompt: list, truth: list):
     """Prints a problem, its true answer and the model's full answer after every loop, with its confidence."""
-    tokens = prompt + [task.end] * (len(truth) + N_EOS - 2)
-    if model.config.positions == 'learned' and len(tokens) > model.config.block_size:
-        raise UserError(f'learned positions end at {model.config.block_size}; this takes {len(tokens)}')
+    needed, n_new = int(task.steps(np.array([prompt]))[0]), len(truth) + N_EOS - 1
+    check_room(model, len(prompt), n_new)
+    counts = config.loops or range(1, int(1.25 * needed) + 2)
     print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
-    tokens = torch.tensor([tokens], device=model.head.weight.device)
+    tokens = torch.tensor([prompt + [task.end] * (n_new - 1)], device=model.head.weight.device)
     scored = torch.arange(tokens.size(1), device=tokens.device)[None] >= len(prompt) - 1
     steps = [(t, logits.argmax(-1)[0, len(prompt) - 1:].tolist(), confidence(logits, scored).item())
              for t, logits in model.logits_by_loop(tokens, max(counts))]
-    surest = min(steps, key=lambda step: step[2])[0]
-    own = int(task.steps(np.array([prompt]))[0])
+    surest = min(steps[LOOPS_MIN - 1:] or steps, key=lambda step: step[2])[0]
     for t, answer, surprise in steps:
-        if t in counts:
-            note = '  T' * (t == own) + '  surest' * (t == surest)
+        if t in counts or len(steps) == 1:
+            note = ('  T' * (t == needed) + '  stops here' * (t == surest)) * task.adaptive_loops
             print(f'  loops {t}: {task.decode(answer)}  cross entropy {surprise:.1e}{note}')
+
+
+def continuations(model, config, prompt: list, n_new: int, counts, copies: int):
+    """Yields (loop count, new tokens, their probabilities) for each loop count."""
+    check_room(model, len(prompt), n_new)
+    tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
+    for n_loops in counts:
+        generator = torch.Generator().manual_seed(config.seed)
+        new, chances = generate(model, tokens, n_new, n_loops, config.temperature, config.top_k, generator)
+        yield n_loops, new.tolist(), chances.prod(1).tolist()
 
 
 def show(model, task, config, prompt: list, truth: list, counts):
     """Prints a problem, its true answer and the model's after every loop count."""
-    n_new, most = config.max_new_tokens or len(truth), model.config.block_size
-    if model.config.positions == 'learned' and len(prompt) + n_new - 1 > most:
-        raise UserError(f'learned positions end at {most}: a prompt of {len(prompt)} tokens leaves no room '
-                        f'for {n_new}')
-    print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
     copies = config.batch if config.prompt and config.temperature else 1
-    tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
-    for n_loops in counts:
-        generator = torch.Generator().manual_seed(config.seed)
-        answers, chances = generate(model, tokens, n_new, n_loops, config.temperature, config.top_k,
-                                    generator)
+    found = list(continuations(model, config, prompt, config.max_new_tokens or len(truth), counts, copies))
+    print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
+    for n_loops, answers, chances in found:
         name = 'answer' if n_loops is None else f'loops {n_loops}'
         note = '  (as trained)' if n_loops == trained_loops(model.stages) else ''
-        for answer, chance in zip(answers.tolist(), chances.prod(1).tolist(), strict=True):
+        for answer, chance in zip(answers, chances, strict=True):
             print(f'  {name}: {task.decode(answer)}  {100 * chance:.1f}%{note}')
 
 
 def show_text(model, task, config, prompt: list, counts):
     """Prints a prompt and the model's continuations of it, `batch` of them where they are sampled."""
-    n_new, most = config.max_new_tokens or TEXT_LENGTH, model.config.block_size
-    if model.config.positions == 'learned' and len(prompt) + n_new - 1 > most:
-        raise UserError(f'learned positions end at {most}: a prompt of {len(prompt)} tokens leaves no room '
-                        f'for {n_new}')
-    copies = config.batch if config.temperature else 1
-    tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
-    for n_loops in counts:
-        generator = torch.Generator().manual_seed(config.seed)
-        new, _ = generate(model, tokens, n_new, n_loops, config.temperature, config.top_k, generator)
-        for own in new.tolist():
-            print(f'\n--- loops {n_loops or trained_loops(model.stages)}\n{task.decode(prompt + own)}')
+    copies, n_new = config.batch if config.temperature else 1, config.max_new_tokens or TEXT_LENGTH
+    for n_loops, texts, _ in continuations(model, config, prompt, n_new, counts, copies):
+        for text in texts:
+            print(f'\n--- loops {n_loops or trained_loops(model.stages)}\n{task.decode(prompt + text)}')
 
 
 def main(argv):
@@ -155,8 +158,7 @@ def main(argv):
         if task.per_token:
             show_text(model, task, config, prompt, config.loops or [None])
         elif task.full_answer:
-            full_counts = config.loops or range(1, int(1.25 * task.steps(np.array([prompt]))[0]) + 2)
-            show_full(model, task, config, prompt, truth, full_counts if is_looped(model.stages) else [1])
+            show_full(model, task, config, prompt, truth)
         else:
             show(model, task, config, prompt, truth, counts)
 

@@ -4,6 +4,7 @@ import torch
 from task import IGNORE
 
 RULES = ('oracle', 'confidence', 'confidence of the batch', 'threshold', 'threshold of the batch')
+LOOPS_MIN = 3  # no rule but the oracle stops before (README.md, D12); 1 is B's Eq. 2
 BATCH = 64  # problems that take one step together under the rules 'of the batch', as in B's code
 
 

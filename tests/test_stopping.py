@@ -79,7 +79,7 @@ def test_train_evaluate_ask_and_draw(tmp_path, capsys):
     sample.main([folder, '--prompt=10110'])
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == '10110>  true answer: 1' and len(lines) == 3 + 7
-    assert sum('surest' in line for line in lines) == 1
+    assert sum('stops here' in line for line in lines[5:]) == 1  # from loop 3 on
     assert [line for line in lines if '  T' in line] == lines[7:8]  # after loop 5
     plot.main(['lengths', folder, f'--out={tmp_path}/figure'])
     plot.main(['steps', folder, f'--out={tmp_path}/steps'])
