@@ -1,16 +1,7 @@
-"""Unique set at laptop scale: narrower, fewer steps and a higher rate than config/unique_set.py."""
-from config.unique_set import *
+"""Unique set at laptop scale; the paper's recipe is config/unique_set.py."""
+from config.length_laptop import *
 
-n_embd = 64
-n_head = 4
-
-learning_rate = 1e-3
+task = 'unique_set'
+stages = '3x20'
 interval = 700
 max_steps = 20000
-
-log_interval = 100
-eval_interval = 1000
-eval_examples = 500
-checkpoint_interval = 500
-
-test_lengths = (1, 5, 10, 15, 19, 20, 24, 29)

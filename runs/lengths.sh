@@ -1,5 +1,5 @@
 # Sourced by the scripts of B's figures. `method TASK NAME SEED` trains and tests one of B's methods (B, Sec. 6.1.2
-# and 6.3) with one seed; `figure NAME` draws what has gathered. TASKS and SEEDS choose fewer: TASKS="parity copy".
+# and 6.3) with one seed, `compare` several. TASKS and SEEDS choose fewer: TASKS="parity copy".
 source runs/common.sh
 TASKS=${TASKS:-parity copy binary_addition binary_sum multiplication unique_set}
 if [ "$SCALE" = paper ]; then
@@ -24,8 +24,18 @@ method() {
     row "$task${suffix}_$name" "$examples" "${arguments[@]}" --seed="$seed"
 }
 
-# figure NAME: results/NAME.csv, .md and .png from the rows since the last figure.
-figure() {
-    python plot.py lengths "${folders[@]}" --out="results/$1"
-    folders=()
+# compare NAME METHOD ...: all of them on TASKS with SEEDS, and results/NAME_TASK.csv, .md and .png. METHODS="looped
+# ntp" runs, and draws, some of them only.
+compare() {
+    local name=$1 task seed method
+    shift
+    for task in $TASKS; do
+        folders=()
+        for seed in $SEEDS; do
+            for method in ${METHODS:-$@}; do
+                method "$task" "$method" "$seed"
+            done
+        done
+        python plot.py lengths "${folders[@]}" --out="results/${name}_$task$suffix"
+    done
 }
