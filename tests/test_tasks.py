@@ -84,6 +84,17 @@ def test_splits_are_disjoint_and_shared_by_all_seeds():
     assert not train & val and not train & test and not val & test
 
 
+def test_drawing_several_candidates_at_once_changes_no_example(monkeypatch):
+    """An example is the first of its attempts that belongs to the split, however many are drawn at once."""
+    found = []
+    for tries in (1, 3, 4):
+        monkeypatch.setattr(PHop, 'redraws_at_once', tries)
+        found.append([PHop((2, 3), 12, 4).examples(split, 5, np.arange(200), np.repeat([2, 3], 100))
+                      for split in ('train', 'val')])
+    for other in found[1:]:
+        assert all((a == b).all() for a, b in zip(found[0], other, strict=True))
+
+
 def test_split_shares():
     tokens = np.random.default_rng(0).integers(0, 4, (40_000, 20)).astype(np.uint8)
     shares = np.bincount(split_of(tokens)) / 40_000

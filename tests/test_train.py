@@ -307,3 +307,17 @@ def test_looped_pile_models_have_the_parameters_of_their_base(root):
     for k, loops in ((12, (2,)), (8, (3,)), (6, (4,)), (4, (2, 3, 6, 9, 12))):
         assert {sizes[f'{k}x{n}'] for n in (1, *loops)} == {sizes[f'{k}x1']}
     assert sizes['middle'] == sizes['12x1'] and sizes['reg4'] == sizes['24x1']
+
+
+def test_the_micro_batch_is_the_largest_equal_part_that_fits():
+    config = Config(stages='6x1', batch_size=100, block_size=256, device='cpu', dtype='float32')
+    task, runtime = make_task(config), runtimes.start('cpu', 'float32', 'False')
+    assert cost.micro_batch(config, task, runtime) == 100
+    assert cost.micro_batch(replace(config, micro_batch_size=7), task, runtime) == 7
+    small = replace(config, device_memory=1.0)
+    micro, model = cost.micro_batch(small, task, runtime), cost.on_meta(config, task)
+    assert micro in {-(-100 // parts) for parts in range(2, 100)}
+    larger = min(-(-100 // parts) for parts in range(1, 100) if -(-100 // parts) > micro)
+    fits, too_large = (cost.held_bytes(model, small) + cost.activation_bytes(model, small, size, 256, 'float32')
+                       for size in (micro, larger))
+    assert fits <= cost.MEMORY_SHARE * 1e9 < too_large
