@@ -100,7 +100,7 @@ def main(argv):
         digest.update(f'{unit}\0{text}\0'.encode('utf-8', 'surrogatepass'))
     tokenizer, end = TOKENIZERS[config.tokenizer](), END_OF_TEXT[config.tokenizer]
     header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source,
-                  revision=f'{revision} sha256 {digest.hexdigest()}'.strip())
+                  revision=f'{revision} val_share {config.val_share:g} sha256 {digest.hexdigest()}'.strip())
     for split in ('train', 'val'):
         own = [text for unit, text in kept if split_of(unit, config.val_share) == split]
         if not own:
