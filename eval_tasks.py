@@ -22,7 +22,7 @@ from files import write_csv
 from logs import describe
 from runtime import start
 from stages import is_looped, parse_stages, sweepable, trained_loops
-from stopping import LOOPS_MIN, evaluate_rules
+from stopping import LOOPS_MIN, evaluate_rules, exact_match
 from task import IGNORE
 
 
@@ -115,8 +115,8 @@ def score(logits, targets):
     scored = targets != IGNORE
     loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE,
                            reduction='none')
-    right = ((logits.argmax(-1) == targets) | ~scored).all(1)
-    return torch.stack([loss.double().sum(), scored.double().sum(), right.double().sum()])
+    right = exact_match(logits, targets).double().sum()
+    return torch.stack([loss.double().sum(), scored.double().sum(), right])
 
 
 def baseline_rows(task, split: str, examples: int) -> list[dict]:

@@ -18,6 +18,11 @@ def confidence(logits, scored):
     return (surprise * scored).sum(1) / scored.sum(1)
 
 
+def exact_match(logits, targets):
+    """Whether the argmax of logits (B, T, V) is right at every scored target (B, T): (B,)."""
+    return ((logits.argmax(-1) == targets) | (targets == IGNORE)).all(1)
+
+
 def chosen_steps(rule: str, confidences, own, threshold: float, loops_min: int = 1):
     """The step, from 1, at which each sample stops (B,): confidences (T_max, B), own the true T (B,).
 
@@ -46,7 +51,7 @@ def all_steps(model, runtime, batch, loops_max: int):
     with runtime.autocast():
         for _, logits in model.logits_by_loop(tokens, loops_max):
             confidences.append(confidence(logits, scored))
-            right.append(((logits.argmax(-1) == targets) | ~scored).all(1))
+            right.append(exact_match(logits, targets))
     return torch.stack(confidences).cpu(), torch.stack(right).cpu(), own
 
 
