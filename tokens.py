@@ -175,7 +175,7 @@ class TokenTask(Task):
     """Causal language modelling on windows of a token stream; nothing is read before it is asked for.
 
     Window i is tokens i * T .. (i + 1) * T, whose last is a target only. So every token of the stream but the
-    first, and at most T - 1 at its end, is a target once an epoch.
+    first, and at most T - 1 at its end, is a target once an epoch. Validation and test are the same stream.
     """
 
     per_token, supervise = True, 'all'
