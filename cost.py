@@ -79,7 +79,7 @@ def activation_bytes(model, config, sequences: int, T: int, dtype: str) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        block(x, model.rope(0, T, 'meta'))
+        block(x, model.rope(torch.arange(T, device='meta')))
     one_block = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
     one_x = x.numel() * x.element_size()
     logits = 2 * 4 * min(LOGITS_MAX, sequences * T * model.config.vocab_size)

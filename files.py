@@ -17,6 +17,14 @@ def write_atomically(path: str, write, mode='w'):
             os.remove(temporary)
 
 
+def read_rows(path: str) -> list[dict]:
+    """The rows of a CSV file as they were written, all values strings; [] where there is none."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding='utf-8', newline='') as file:
+        return list(csv.DictReader(file))
+
+
 def write_csv(path: str, rows: list[dict]):
     """Rows of the same keys, which are the header; the folder is made where it is missing."""
     def write(file):

@@ -116,9 +116,9 @@ class LoopedGPT(GPT):
             for t in range(1, loops_max + 1 if looped else 2):
                 yield t, self(tokens, n_loops=t if looped else None)
             return
-        rope = self.rope(0, tokens.size(1), tokens.device)
+        positions = self.positions(tokens)
+        rope, x = self.rope(positions), self.embed(tokens, positions)
         groups = list(self.stage_blocks())
-        x = self.embed(tokens)
         for stage, blocks in groups[:looped[0]]:
             x = self.run_stage(stage, blocks, x, rope, 1)
         stage, blocks = groups[looped[0]]

@@ -36,12 +36,37 @@ class KVCache:
     """Keys and values of earlier tokens, one slot for every application of a block (a looped block has many).
 
     Slots are (B, nh, T_max, hs). `length` tokens are valid; GPT.forward advances it once all are written.
+    Rows may differ in length: `pad` makes the first of the coming tokens fillers, which no other token sees.
     """
 
     def __init__(self, n_slots: int, batch: int, length_max: int, config: GPTConfig, device=None, dtype=None):
         shape = (n_slots, batch, config.n_head, length_max, config.n_embd // config.n_head)
         self.keys, self.values = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
-        self.length = 0
+        self.length, self.fillers, self.hidden = 0, None, None
+
+    def pad(self, fillers):
+        """The next fillers[i] tokens of row i (B,) do not count, nor do positions go on over them."""
+        place = torch.arange(self.keys.size(3), device=fillers.device) - self.length
+        self.fillers, self.hidden = fillers, (place >= 0) & (place < fillers[:, None])  # (B, T_max)
+
+    def positions(self, length: int, device):
+        """Of the next `length` tokens: (T,), or (B, T) where rows differ."""
+        positions = torch.arange(self.length, self.length + length, device=device)
+        if self.fillers is None:
+            return positions
+        return (positions - self.fillers[:, None]).clamp(min=0)
+
+    def begin_with(self, other: 'KVCache'):
+        """Every row of this empty cache starts with the tokens of the other's only row."""
+        self.length = other.length
+        self.keys[:, :, :, :self.length] = other.keys[:, :, :, :self.length]
+        self.values[:, :, :, :self.length] = other.values[:, :, :, :self.length]
+
+    def keep(self, rows):
+        """Drops all rows but `rows` (a mask or numbers)."""
+        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
+        if self.fillers is not None:
+            self.fillers, self.hidden = self.fillers[rows], self.hidden[rows]
 
     def update(self, slot: int, k, v):
         """Appends k and v (B, nh, T, hs) to a slot; returns all of the slot up to and with them."""
@@ -59,10 +84,14 @@ def make_norm(config: GPTConfig) -> nn.Module:
     return nn.RMSNorm(config.n_embd, eps=1e-6)
 
 
-def rope_table(length: int, head_size: int, device=None):
-    """cos and sin (T, hs/2) of the rotary angles t / 10000^(2i/hs) (Su et al. 2021, Eq. 15)."""
-    frequency = 10000.0 ** (-torch.arange(0, head_size, 2, device=device).float() / head_size)
-    angle = torch.arange(length, device=device).float()[:, None] * frequency
+def rope_table(positions, head_size: int):
+    """cos and sin of the rotary angles t / 10000^(2i/hs) (Su et al. 2021, Eq. 15).
+
+    Positions (T,) give (T, hs/2), those of rows that differ, (B, T), give (B, 1, T, hs/2).
+    """
+    frequency = 10000.0 ** (-torch.arange(0, head_size, 2, device=positions.device).float() / head_size)
+    angle = positions.float()[..., None] * frequency
+    angle = angle[:, None] if positions.dim() == 2 else angle
     return angle.cos(), angle.sin()
 
 
@@ -72,14 +101,15 @@ def rotate(x, cos, sin):
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).type_as(x)
 
 
-def causal_attention(q, k, v, dropout_p: float = 0.0):
+def causal_attention(q, k, v, dropout_p: float = 0.0, hidden=None):
     """Softmax attention; query t of T sees the first S - T + t + 1 of S keys; q (B, nh, T, hs) -> the same.
 
-    On a CPU the fused kernel is slow for short sequences; there the plain form, compiled, is faster.
+    Keys where `hidden` (B, >= S) is true are seen by none. On a CPU the fused kernel is slow for short
+    sequences; there the plain form, compiled, is faster.
     """
     B, nh, T, hs = q.shape
     S = k.size(2)
-    if T == S and (q.is_cuda or T > 512):
+    if T == S and hidden is None and (q.is_cuda or T > 512):
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout_p)
     q, k, v = (heads.reshape(B * nh, -1, hs) for heads in (q, k, v))
     parts = []
@@ -89,6 +119,9 @@ def causal_attention(q, k, v, dropout_p: float = 0.0):
         future = torch.full((last - first, seen), -torch.inf, dtype=q.dtype, device=q.device)
         future = future.triu(S - T + first + 1)
         scores = torch.baddbmm(future, q[:, first:last], k[:, :seen].transpose(1, 2), alpha=hs ** -0.5)
+        if hidden is not None:  # not by -inf: a filler that sees nothing would become NaN, and spread
+            mask = hidden[:, None, None, :seen].expand(B, nh, 1, seen).reshape(B * nh, 1, seen)
+            scores = scores.masked_fill(mask, torch.finfo(scores.dtype).min)
         parts.append(F.dropout(scores.softmax(-1), dropout_p) @ v[:, :seen])  # (B * nh, chunk, hs)
     return torch.cat(parts, 1).view(B, nh, T, hs)
 
@@ -110,7 +143,8 @@ class Attention(nn.Module):
             q, k = rotate(q, *rope), rotate(k, *rope)
         if cache is not None:
             k, v = cache.update(slot, k, v)
-        y = causal_attention(q, k, v, self.dropout if self.training else 0.0)
+        hidden = cache.hidden if cache is not None else None
+        y = causal_attention(q, k, v, self.dropout if self.training else 0.0, hidden)
         return self.proj(y.transpose(1, 2).reshape(B, T, C))
 
 
@@ -181,34 +215,38 @@ class GPT(nn.Module):
             elif name.endswith('bias'):
                 parameter.zero_()
 
-    def forward(self, tokens, targets=None, n_loops=None, cache: KVCache | None = None):
+    def forward(self, tokens, targets=None, n_loops=None, cache: KVCache | None = None, last_only=False):
         """Logits (B, T, V) of tokens (B, T); with targets (B, T) the summed cross entropy, -100 left out.
 
-        With a cache, `tokens` continue what it holds, and it is advanced by them.
+        With a cache, `tokens` continue what it holds, and it is advanced by them. last_only: of the last
+        token alone, (B, 1, V).
         """
-        start = cache.length if cache is not None else 0
-        x = self.embed(tokens, start)
-        x = self.through_blocks(x, self.rope(start, tokens.size(1), x.device), n_loops, cache)
+        positions = self.positions(tokens, cache)
+        x = self.through_blocks(self.embed(tokens, positions), self.rope(positions), n_loops, cache)
         if cache is not None:
             cache.length += tokens.size(1)
         if targets is None:
-            return self.readout(x)
+            return self.readout(x[:, -1:] if last_only else x)
         return self.loss(self.last_norm(x), targets)
 
-    def embed(self, tokens, start: int = 0):
+    def positions(self, tokens, cache: KVCache | None = None):
+        """Those of tokens (B, T), (T,), or (B, T) after a cache whose rows differ in length."""
+        if cache is not None:
+            return cache.positions(tokens.size(1), tokens.device)
+        return torch.arange(tokens.size(1), device=tokens.device)
+
+    def embed(self, tokens, positions):
         """Token (and learned position) embeddings, (B, T) -> (B, T, C)."""
         x = self.token_embedding(tokens)
         if self.config.positions == 'learned':
-            positions = torch.arange(start, start + tokens.size(1), device=tokens.device)
             x = x + self.position_embedding(positions)
         return F.dropout(x, self.config.dropout if self.training else 0.0)
 
-    def rope(self, start: int, length: int, device):
-        """cos and sin of positions start .. start + length - 1, or None."""
+    def rope(self, positions):
+        """cos and sin of the positions, or None."""
         if self.config.positions != 'rope':
             return None
-        cos, sin = rope_table(start + length, self.config.n_embd // self.config.n_head, device)
-        return cos[start:], sin[start:]
+        return rope_table(positions, self.config.n_embd // self.config.n_head)
 
     def through_blocks(self, x, rope, n_loops=None, cache=None):
         assert n_loops is None, 'a plain GPT takes no loop count'

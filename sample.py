@@ -53,7 +53,7 @@ def generate(model, tokens, n_new: int, n_loops=None, temperature=0.0, top_k=0, 
     cache = model.new_cache(len(tokens), tokens.size(1) + n_new, n_loops)
     new, chances = [], []
     for _ in range(n_new):
-        logits = model(tokens, n_loops=n_loops, cache=cache)[:, -1].float()  # (B, V)
+        logits = model(tokens, n_loops=n_loops, cache=cache, last_only=True)[:, -1].float()  # (B, V)
         tokens = pick(logits, temperature, top_k, generator)
         new.append(tokens)
         chances.append(logits.softmax(-1).gather(1, tokens))

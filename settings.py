@@ -79,6 +79,7 @@ class Config:
     eval_interval: int = 500         # steps between evaluations on validation examples
     eval_examples: int = 2000        # for each difficulty
     checkpoint_interval: int = 500   # steps between checkpoints; the last step always has one
+    keep_interval: int = 0           # steps between checkpoints that stay, step_*.pt; 0 keeps none
     resume: Literal['never', 'auto', 'must'] = 'never'             # auto: go on from the checkpoint, if any
     wandb: bool = False              # log to Weights & Biases as well (pip install wandb)
     dry_run: bool = False            # print parameters, FLOPs, memory, tokens and days, and leave
@@ -98,7 +99,8 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
         natural = ('n_ff truncate_loops train_examples data_workers warmup_steps micro_batch_size seed '
-                   'grad_clip weight_decay max_minutes regularize_weight regularize_k device_memory').split()
+                   'grad_clip weight_decay max_minutes regularize_weight regularize_k device_memory '
+                   'keep_interval').split()
         for name in natural:
             if getattr(self, name) < 0:
                 raise ValueError(f'{name}={getattr(self, name)} must not be negative')
@@ -142,6 +144,9 @@ class Config:
         depth, k = distinct_layers(stages), self.regularize_k
         if k and not is_looped(stages) and (depth % k or depth <= k):
             raise ValueError(f'regularize_k={k}: {depth} layers are not two or more blocks of {k}')
+        if self.keep_interval % self.eval_interval:
+            raise ValueError(f'keep_interval={self.keep_interval} must be a multiple of '
+                             f'eval_interval={self.eval_interval}, so that every step kept has its loss')
         if self.wandb and not find_spec('wandb'):
             raise ValueError('wandb=True, but wandb is not installed: pip install wandb')
         task = make_task(self)

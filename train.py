@@ -4,7 +4,7 @@
     torchrun --nproc_per_node=8 train.py config/ghop_1x6.py
 
 The run's folder, out/<name of the last file> unless --out_dir says otherwise, gets config.json, metrics.csv,
-eval.csv, ckpt.pt (the latest state) and best.pt (the best on validation).
+eval.csv, ckpt.pt (the latest state), best.pt (the best on validation) and step_*.pt (where kept).
 """
 import math
 import os
@@ -37,8 +37,9 @@ from regularizer import penalty, similarities
 from task import IGNORE
 
 # What may differ between a checkpoint and the run that goes on from it: nothing that shapes model or data.
-MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval resume wandb dry_run '
-              'device dtype compile max_steps micro_batch_size checkpoint_loops data_workers').split()
+MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval keep_interval resume '
+              'wandb dry_run device dtype compile max_steps micro_batch_size checkpoint_loops '
+              'data_workers').split()
 
 
 def lr_at(step: int, config) -> float:
@@ -207,6 +208,8 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
                     similar.write(dict(step=run.step) | row)
         if due['checkpoint'] or last:
             run.save()
+        if config.keep_interval and run.step % config.keep_interval == 0:
+            run.save(f'step_{run.step:07d}.pt')
         clock += time.perf_counter() - paused
         if stopping:
             break

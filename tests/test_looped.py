@@ -94,7 +94,7 @@ def test_parameters_do_not_depend_on_loops_but_flops_do():
 
 def test_input_injection_by_hand():
     model, tokens = looped('2x3', input_injection=True), tokens_like()
-    rope, e = model.rope(0, 12, 'cpu'), model.embed(tokens)
+    rope, e = model.rope(torch.arange(12)), model.embed(tokens, None)
     h = torch.zeros_like(e)
     for _ in range(3):
         h = model.blocks[1](model.blocks[0](h + e, rope), rope)
@@ -105,7 +105,7 @@ def test_norm_each_loop_by_hand():
     model, tokens = looped('1x3', norm_each_loop=True), tokens_like()
     with torch.no_grad():
         model.final_norm.weight.uniform_(0.5, 2)
-    h, rope = model.embed(tokens), model.rope(0, 12, 'cpu')
+    h, rope = model.embed(tokens, None), model.rope(torch.arange(12))
     for _ in range(3):
         h = model.final_norm(model.blocks[0](h, rope))
     torch.testing.assert_close(model(tokens), model.head(h))
@@ -113,8 +113,8 @@ def test_norm_each_loop_by_hand():
 
 def test_injection_acts_in_looped_stages_only():
     model, tokens = looped('1x1+1x2', input_injection=True), tokens_like()
-    rope = model.rope(0, 12, 'cpu')
-    e = model.blocks[0](model.embed(tokens), rope)
+    rope = model.rope(torch.arange(12))
+    e = model.blocks[0](model.embed(tokens, None), rope)
     h = model.blocks[1](model.blocks[1](e, rope) + e, rope)
     torch.testing.assert_close(model(tokens), model.head(model.final_norm(h)))
 
@@ -154,7 +154,8 @@ def test_truncation_keeps_the_values_and_cuts_the_gradient():
     grads = [dict(model.blocks[0].named_parameters())[weight].grad for model in (full, cut, whole)]
     torch.testing.assert_close(grads[0], grads[2])
     assert (grads[0] - grads[1]).abs().max() > 1e-3
-    h, rope, e = torch.zeros_like(full.embed(tokens)), cut.rope(0, 12, 'cpu'), cut.embed(tokens)
+    h, rope = torch.zeros_like(full.embed(tokens, None)), cut.rope(torch.arange(12))
+    e = cut.embed(tokens, None)
     for t in range(4):
         h = cut.blocks[0]((h.detach() if t == 2 else h) + e, rope)
     cut.zero_grad()

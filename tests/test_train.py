@@ -320,3 +320,18 @@ def test_the_micro_batch_is_the_largest_equal_part_that_fits():
     larger = min(-(-100 // parts) for parts in range(1, 100) if -(-100 // parts) > micro)
     fits, too_large = (cost.activation_bytes(model, small, size, 256, 'float32') for size in (micro, larger))
     assert fits <= cost.MEMORY_SHARE * 1e9 - cost.held_bytes(model, small) < too_large
+
+
+def test_checkpoints_that_stay(tmp_path):
+    """One at every keep_interval, each as the latest was then; only multiples of eval_interval go."""
+    folder = run(tmp_path / 'run', keep_interval=4)
+    assert sorted(map(os.path.basename, glob.glob(f'{folder}/step_*.pt'))) == [
+        'step_0000004.pt', 'step_0000008.pt', 'step_0000012.pt']
+    last, latest = (torch.load(f'{folder}/{name}', weights_only=True)
+                    for name in ('step_0000012.pt', 'ckpt.pt'))
+    assert last['step'] == latest['step'] and all(
+        torch.equal(last['model'][name], latest['model'][name]) for name in last['model'])
+    first = torch.load(f'{folder}/step_0000004.pt', weights_only=True)
+    assert first['step'] == 4 and not torch.equal(first['model']['head.weight'], last['model']['head.weight'])
+    with pytest.raises(UserError, match='multiple of eval_interval'):
+        build(Config, TINY | dict(keep_interval=6))
