@@ -180,8 +180,8 @@ def scaling_figure(rows: list[dict]):
             color, marker = (COLORS[1], 's') if kind.startswith('looped') else (COLORS[0], 'o')
             own = [row for row in rows if (row['group'], row['kind']) == (group, kind)]
             if own:
-                x, score, error = ([row[name] for row in own] for name in ('depth', 'score', 'standard_error'))
-                axes.errorbar(x, score, error, fmt=marker, color=color, markersize=4.5, label=kind)
+                x, y, error = ([row[name] for row in own] for name in ('depth', 'score', 'standard_error'))
+                axes.errorbar(x, y, error, fmt=marker, color=color, markersize=4.5, label=kind)
             if own and own[0]['alpha'] != 'n/a':
                 fitted = [own[0]['alpha'] * math.log(depth) + own[0]['beta'] for depth in depths]
                 axes.plot(depths, fitted, color=color, linewidth=1.2)
