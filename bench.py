@@ -14,8 +14,9 @@ from typing import Literal
 import torch
 
 from configurator import UserError, configure, one_line_errors
+from drawing import markdown_table, write_table
 from looped import build_model
-from plot import method_of, write_table
+from plot import method_of
 from runtime import start
 from sample import generate
 from settings import Config
@@ -99,10 +100,9 @@ def inference(path: str, config):
     rows = [dict(method=name, milliseconds=round(ms, 1), times_fap=round(ms / times['FAP'], 2),
                  paper_seconds=PAPER[name], paper_times_fap=round(PAPER[name] / PAPER['FAP'], 2))
             for name, ms in times.items()]
-    lines = ['| method | ms | times FAP | paper, s | paper, times FAP |', '|---|---:|---:|---:|---:|']
-    lines += ['| ' + ' | '.join(map(str, row.values())) + ' |' for row in rows]
+    head = ['method', 'ms', 'times FAP', 'paper, s', 'paper, times FAP']
     print(*runtime.notes, '', sep='\n')
-    write_table(rows, '\n'.join(lines), config.out)
+    write_table(rows, markdown_table(head, [list(map(str, row.values())) for row in rows]), config.out)
 
 
 def main(argv):

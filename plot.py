@@ -5,62 +5,31 @@
 prints the table of these runs and writes it, its CSV and its figure: OUT.md, OUT.csv, OUT.png. In place of
 `demo`, `table` makes the table alone, with the paper's numbers where --paper names a CSV of them; `lengths`
 draws accuracy against length for B's methods (B, Fig. 4 and 5) and `steps` accuracy and confidence after
-every loop (B, Fig. 6); `similarity` how alike the layers of regularized runs are (A, Fig. 2). Runs that
-differ by their seed only are one row or line: mean and spread over seeds.
+every loop (B, Fig. 6); `similarity` how alike the layers of regularized runs are (A, Fig. 2). Of language
+models, `downstream` makes A's Tables 3 and 4, `tasks` Tables 5 to 8; `isoplot` draws scores against log
+perplexity (A, Fig. 1), `scaling` against log depth. Runs that differ by their seed only are one row or line:
+mean and spread over seeds.
 """
-import csv
-import json
 import os
 import re
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
 from statistics import mean, stdev
 
-import matplotlib
-
-matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
 from configurator import UserError, configure, one_line_errors
-from files import write_atomically, write_csv
+from drawing import COLORS, PlotConfig, markdown_table, read_config, read_csv, save, write_table
 from length_tasks import LENGTH_TASKS
+from plot_downstream import downstream, tasks
+from plot_lines import isoplot, scaling
 from stages import parse_stages, trained_loops
-
-COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')  # Okabe and Ito 2008
-
-
-@dataclass
-class PlotConfig:
-    # --- output
-    out: str = 'out/demo'  # path without its ending: .md, .csv and .png are added
-    paper: str = ''        # table: CSV of the paper's numbers, shown beside ours
-
-
-def read_csv(path: str) -> list[dict]:
-    """The rows of a CSV file, numbers as floats."""
-    def value(text):
-        try:
-            return float(text)
-        except ValueError:
-            return text
-    try:
-        with open(path, encoding='utf-8', newline='') as file:
-            return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
-    except OSError as error:
-        raise UserError(f'{path}: {error.strerror}; run train.py and then eval_tasks.py '
-                        'on that folder') from None
 
 
 def read_run(folder: str) -> dict:
     """config, metrics, eval, test and baselines of a run's folder."""
     names = ('metrics', 'eval', 'test', 'baselines')
-    run = {name: read_csv(os.path.join(folder, f'{name}.csv')) for name in names}
-    try:
-        with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
-            run |= json.load(file)
-    except OSError as error:
-        raise UserError(f'{folder}/config.json: {error.strerror}') from None
+    run = {name: read_csv(os.path.join(folder, f'{name}.csv')) for name in names} | read_config(folder)
     if not run['metrics'] or run['metrics'][-1]['step'] < run['config']['max_steps']:
         raise UserError(f'{folder} is not finished; train.py with --resume=auto goes on with it')
     if not accuracies(run):
@@ -133,7 +102,7 @@ def markdown(rows: list[dict]) -> str:
     titles = [f"test % ({name.split('_')[1]})" for name in ours] if len(ours) > 1 else ['test accuracy %']
     titles += [f"A % ({name.split('_')[1]})" for name in theirs]
     head = ['model', 'parameters', 'training FLOPs a token', 'steps', 'training minutes', *titles, 'seeds']
-    lines = ['| ' + ' | '.join(head) + ' |', '|---' + '|---:' * (len(head) - 1) + '|']
+    lines = []
     for name, group in groups.items():
         first, trained = group[0], group[0]['steps'] != ''
         cells = [name, *(f'{first[key]:,}' if trained else ''
@@ -142,8 +111,8 @@ def markdown(rows: list[dict]) -> str:
         cells += [spread([row[key] for row in group], 2) for key in ours]
         cells += [str(first[key]) for key in theirs]
         cells.append(str(len({row['seed'] for row in group})) if trained else '')
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+        lines.append(cells)
+    return markdown_table(head, lines)
 
 
 def demo_figure(runs: list[dict], path: str):
@@ -249,16 +218,15 @@ def lengths_markdown(rows: list[dict], trained: int) -> str:
     tested = {row['length'] for row in rows}
     shown = [trained + more for more in (0, 5, 10, 20) if trained + more in tested]
     head = ['method', 'stops by', f'mean, 1 to {trained}', *map(str, shown), 'seeds']
-    lines = ['| ' + ' | '.join(head) + ' |', '|---|---' + '|---:' * (len(head) - 2) + '|']
+    lines = []
     for method, rule in dict.fromkeys((row['method'], row['rule']) for row in rows):
         own = {row['length']: row for row in rows if (row['method'], row['rule']) == (method, rule)}
         inside = mean(row['accuracy'] for length, row in own.items() if length <= trained)
         errors = [own[n]['standard_error'] for n in shown]
         cells = [f"{own[n]['accuracy']:.2f}" + (f' ± {error:.2f}' if error != '' else '')
                  for n, error in zip(shown, errors, strict=True)]
-        cells = [method, rule or 'fixed', f'{inside:.2f}', *cells, str(own[shown[0]]['seeds'])]
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+        lines.append([method, rule or 'fixed', f'{inside:.2f}', *cells, str(own[shown[0]]['seeds'])])
+    return markdown_table(head, lines, left=2)
 
 
 def steps(folders: list[str], config: PlotConfig):
@@ -307,20 +275,6 @@ def similarity(folders: list[str], config: PlotConfig):
     print(f'figure: {config.out}.png')
 
 
-def save(figure, path: str):
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def write_table(rows: list[dict], text: str, out: str):
-    """OUT.csv of the rows, OUT.md of the text, which is printed too."""
-    write_csv(f'{out}.csv', rows)
-    write_atomically(f'{out}.md', lambda file: file.write(text + '\n'))
-    print(f'{text}\n\nrows: {out}.csv')
-
-
 def table(folders: list[str], config: PlotConfig) -> list[dict]:
     """Prints the table of runs and writes it as CSV and Markdown; returns the runs."""
     runs = [read_run(folder) for folder in folders]
@@ -335,7 +289,8 @@ def demo(folders: list[str], config: PlotConfig):
     print(f'figure: {config.out}.png')
 
 
-FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity}
+FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity,
+           'downstream': downstream, 'tasks': tasks, 'isoplot': isoplot, 'scaling': scaling}
 
 
 def main(argv):
