@@ -6,9 +6,9 @@ prints the table of these runs and writes it, its CSV and its figure: OUT.md, OU
 `demo`, `table` makes the table alone, with the paper's numbers where --paper names a CSV of them; `lengths`
 draws accuracy against length for B's methods (B, Fig. 4 and 5) and `steps` accuracy and confidence after
 every loop (B, Fig. 6); `similarity` how alike the layers of regularized runs are (A, Fig. 2). Of language
-models, `downstream` makes A's Tables 3 and 4, `tasks` Tables 5 to 8; `isoplot` draws scores against log
-perplexity (A, Fig. 1), `scaling` against log depth. Runs that differ by their seed only are one row or line:
-mean and spread over seeds.
+models, `text` tables bits per byte, `downstream` makes A's Tables 3 and 4, `tasks` Tables 5 to 8; `isoplot`
+draws scores against log perplexity (A, Fig. 1), `scaling` against log depth. Runs that differ by their seed
+only are one row or line: mean and spread over seeds.
 """
 import os
 import re
@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 from configurator import UserError, configure, one_line_errors
 from drawing import COLORS, PlotConfig, markdown_table, read_config, read_csv, save, write_table
 from length_tasks import LENGTH_TASKS
-from plot_downstream import downstream, tasks
+from plot_downstream import downstream, model_name, tasks
 from plot_lines import isoplot, scaling
 from stages import parse_stages, trained_loops
 
@@ -229,6 +229,35 @@ def lengths_markdown(rows: list[dict], trained: int) -> str:
     return markdown_table(head, lines, left=2)
 
 
+def text(folders: list[str], config: PlotConfig):
+    """Bits per byte of language models, and how alike their matrices are, k layers apart (A, Sec. 4)."""
+    rows = []
+    for folder in folders:
+        about, metrics = read_config(folder), read_csv(os.path.join(folder, 'metrics.csv'))
+        scores = read_csv(os.path.join(folder, 'test.csv'))
+        score, = (row['bits_per_byte'] for row in scores if row['loops'] == about['about']['loops'])
+        rows.append(dict(model=model_name(about['config']), seed=about['config']['seed'],
+                         parameters=about['about']['parameters'],
+                         training_flops_per_token=about['about']['flops_per_token'],
+                         tokens=int(metrics[-1]['tokens']),
+                         training_minutes=round(training_minutes(dict(metrics=metrics)), 2),
+                         bits_per_byte=round(score, 4), similarity=matrix_similarity(folder)))
+    head = ['model', 'parameters', 'training FLOPs a token', 'tokens', 'training minutes', 'bits per byte',
+            'cosine of matrices']
+    lines = [[row['model'], f"{row['parameters']:,}", f"{row['training_flops_per_token']:,}",
+              f"{row['tokens']:,}", f"{row['training_minutes']:.1f}", f"{row['bits_per_byte']:.3f}",
+              str(row['similarity'])] for row in rows]
+    write_table(rows, markdown_table(head, lines), config.out)
+
+
+def matrix_similarity(folder: str) -> float | str:
+    """The mean over groups of matrices and pairs of layers at the end; '' where it was not logged."""
+    path = os.path.join(folder, 'similarity.csv')
+    rows = read_csv(path) if os.path.exists(path) else []
+    last = [row['cosine'] for row in rows if row['step'] == rows[-1]['step'] and row['kind'] == 'matrix']
+    return round(mean(last), 3) if last else ''
+
+
 def steps(folders: list[str], config: PlotConfig):
     """Exact match and cross entropy after every loop, at the longest tested length (B, Fig. 6)."""
     figure, panels = plt.subplots(1, len(folders), figsize=(4.6 * len(folders), 3.2), squeeze=False)
@@ -290,7 +319,7 @@ def demo(folders: list[str], config: PlotConfig):
 
 
 FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity,
-           'downstream': downstream, 'tasks': tasks, 'isoplot': isoplot, 'scaling': scaling}
+           'text': text, 'downstream': downstream, 'tasks': tasks, 'isoplot': isoplot, 'scaling': scaling}
 
 
 def main(argv):

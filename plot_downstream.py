@@ -12,14 +12,11 @@ from typing import NamedTuple
 
 from configurator import UserError
 from drawing import PlotConfig, markdown_table, read_config, read_csv, write_table
+from fewshot import ALL, TASKS
 from stages import distinct_layers, effective_depth, is_looped, parse_stages
 
-GROUPS = {  # the tasks of A, Tables 5 to 8
-    'closed_book_qa': ('triviaqa', 'tydiqa_nocontext', 'natural_questions', 'web_questions'),
-    'open_book_qa': ('tydiqa_goldp', 'squad_v2', 'drop', 'quac', 'coqa'),
-    'math_word_problems': ('asdiv', 'mawps_addsub', 'mawps_multiarith', 'mawps_singleeq', 'mawps_singleop',
-                           'svamp'),
-    'reasoning_primitives': ('code_depth0', 'math_depth0', 'code_depth1', 'math_depth1')}
+GROUPS = {group: tuple(name for name in ALL if TASKS[name].group == group)  # A, Tables 5 to 8
+          for group in dict.fromkeys(TASKS[name].group for name in ALL)}
 *QA_AND_MATH, PRIMITIVES = GROUPS
 MEANS = {group: GROUPS[group] for group in QA_AND_MATH}  # in the order of A, Table 3
 MEANS |= {'all_15_tasks': sum(MEANS.values(), ()), PRIMITIVES: GROUPS[PRIMITIVES]}

@@ -2,3 +2,4 @@
 from config.text import *
 
 stages = '6x1'
+regularize_k = 2  # without a weight: the similarity of layers is logged

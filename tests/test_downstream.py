@@ -74,8 +74,8 @@ def test_prompts_by_hand(data):
     assert first('drop', 0).prompt == f'Passage: {PASSAGE}\nQuestion: What of 1?\nAnswer:'
     assert first('drop', 0).answer == ' Ada Grey, Ladle' and first('drop', 1).answer == ' 3 May 1901'
     assert first('quac', 1).prompt == (
-        f'Title: Ladle, Mills\n\nBackground: {PASSAGE}\n\nQuestion: What was there?\n\nAnswer: two mills 1\n\n'
-        'Question: Who built it?\n\nAnswer:')
+        f'Title: Ladle, Mills\n\nBackground: {PASSAGE}\n\nQuestion: What was there?\n\n'
+        'Answer: two mills 1\n\nQuestion: Who built it?\n\nAnswer:')
     assert first('quac', 2).answer == ' CANNOTANSWER'
     assert first('coqa', 1).prompt.endswith('Answer: 1901\n\nQuestion: What was built?\n\nAnswer:')
     assert first('coqa', 1).golds == ['mill 1'] * 4

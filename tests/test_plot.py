@@ -57,3 +57,23 @@ def test_unfinished_or_unevaluated_runs_are_refused(tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match='eval_tasks.py'):
         plot.read_run(str(tmp_path / 'empty'))
+
+
+def test_text_table_of_bits_per_byte_and_similarity(tmp_path, capsys):
+    """Bits per byte at the trained loops; of the last step's matrices the mean cosine."""
+    files = {'metrics': [dict(step=10, tokens=500, ms_per_step=6000)],
+             'test': [dict(loops=loops, bits_per_byte=bits) for loops, bits in ((1, 2.5), (3, 2.25))],
+             'similarity': [dict(step=step, group=group, kind=kind, layer=0, cosine=cosine)
+                            for step, group, kind, cosine in ((5, 'a', 'matrix', 0.1), (10, 'a', 'matrix', 0.5),
+                                                              (10, 'b', 'matrix', 0.75),
+                                                              (10, 'n', 'vector', 1.0))]}
+    for name, rows in files.items():
+        with open(tmp_path / f'{name}.csv', 'w', encoding='utf-8', newline='') as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    about = dict(config=dict(stages='6x1', seed=0, regularize_k=2, regularize_weight=10.0),
+                 about=dict(parameters=1234, flops_per_token=5678, loops=3))
+    (tmp_path / 'config.json').write_text(json.dumps(about), encoding='utf-8')
+    plot.main(['text', str(tmp_path), f'--out={tmp_path}/t'])
+    assert '| 6x1 reg2 | 1,234 | 5,678 | 500 | 1.0 | 2.250 | 0.625 |' in capsys.readouterr().out
