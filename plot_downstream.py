@@ -68,9 +68,9 @@ def read_runs(folders: list[str]) -> list[dict]:
 
 
 def read_run(folder: str) -> dict:
-    """config.json with folder, model (its name), stages, shots, scores {step: {task: Score}} and losses.
+    """config.json with model (its name), stages, shots, scores {step: {task: Score}}, losses {step: row}.
 
-    losses is {step: row of eval.csv}; both are those at the trained loop count.
+    Scores and losses are those at the trained loop count.
     """
     run, path = read_config(folder), os.path.join(folder, 'downstream.csv')
     loops, remedy = run['about']['loops'], f'run python eval_downstream.py {folder}'
@@ -84,8 +84,10 @@ def read_run(folder: str) -> dict:
         raise UserError(f'{path} lacks the trained loop count {loops}; {remedy}')
     losses = {int(row['step']): row for row in read_csv(os.path.join(folder, 'eval.csv'), 'run train.py')
               if row['split'] == 'val' and row['loops'] == loops}
-    return run | dict(folder=folder, model=model_name(run['config']), shots=shots, scores=scores,
-                      stages=parse_stages(run['config']['stages']), losses=losses)
+    config = run['config']
+    return run | dict(folder=folder, model=model_name(config), stages=parse_stages(config['stages']),
+                      shots=shots, scores=scores, losses=losses,
+                      of_papers_width=config.get('n_embd') == PAPER_WIDTH)
 
 
 def model_name(config: dict) -> str:
@@ -167,14 +169,9 @@ def read_paper(table: str) -> dict:
     return numbers
 
 
-def of_papers_width(run: dict) -> bool:
-    """Only beside such models do A's numbers stand: '4x6' of another width is another model."""
-    return run['config'].get('n_embd') == PAPER_WIDTH
-
-
 def beside(numbers: dict, runs: list[dict]) -> dict:
-    """A's numbers for this model; {} where it has none."""
-    return numbers.get(runs[0]['model'], {}) if of_papers_width(runs[0]) else {}
+    """A's numbers for this model; {} where it has none, or is one of another width."""
+    return numbers.get(runs[0]['model'], {}) if runs[0]['of_papers_width'] else {}
 
 
 def notes(runs: list[dict]) -> list[str]:

@@ -10,21 +10,10 @@ import matplotlib.pyplot as plt
 
 from configurator import UserError
 from drawing import COLORS, PlotConfig, markdown_table, save, write_table
-from plot_downstream import (
-    GROUPS,
-    PRIMITIVES,
-    TITLES,
-    cell,
-    last,
-    mean_score,
-    notes,
-    of_papers_width,
-    read_runs,
-    rounded,
-)
+from plot_downstream import GROUPS, TITLES, cell, last, mean_score, notes, read_runs, rounded
 from stages import effective_depth, is_looped
 
-PAPER_RATIO = {PRIMITIVES: 1.19}  # alpha of looped models / alpha of plain ones; A states no other
+PAPER_RATIO = {'reasoning_primitives': 1.19}  # alpha, looped / alpha, plain; A states no other
 
 
 class Fit(NamedTuple):
@@ -149,7 +138,7 @@ def scaling(folders: list[str], config: PlotConfig):
         fits = {kind: fit([math.log(depth) for _, depth, _ in own], [score.value for *_, score in own])
                 for kind, own in points.items()}
         ratio = slope_ratio(*fits.values())
-        paper = PAPER_RATIO.get(group, '') if of_papers_width(runs[0]) else ''
+        paper = PAPER_RATIO.get(group, '') if runs[0]['of_papers_width'] else ''
         for kind, own in points.items():
             known = fit_columns(fits[kind], ('alpha', 'beta', 'r_squared'))
             rows += [dict(group=group, kind=kind, model=run['model'], seed=run['config']['seed'], depth=depth,

@@ -11,6 +11,7 @@ import plot
 import plot_downstream
 import plot_lines
 from configurator import UserError
+from drawing import save
 from plot_downstream import GROUPS, MEANS, Score, baseline_names, gap, read_paper
 from stages import distinct_layers, effective_depth, parse_stages, trained_loops
 
@@ -185,6 +186,14 @@ def test_means_errors_and_seeds(tmp_path, capsys):
     assert '| 4x6, %Gap |  |  |  | n/a |  | n/a | n/a | n/a | n/a | n/a |  |' in out
 
 
+def test_tables_show_the_last_step(tmp_path):
+    scores = {step: {task: step + 1.0 for task in TASKS} for step in (20, 10)}
+    folder = fake_run(tmp_path / 'a', '4x6', scores, losses={10: 3.0, 20: 2.0, 30: 1.0})
+    plot.main(['downstream', folder, f'--out={tmp_path}/t'])
+    row, = read(tmp_path / 't.csv')
+    assert [row[name] for name in ('step', 'bits_per_byte', 'all_15_tasks')] == ['20', '0.5', '21.0']
+
+
 def test_missing_tasks_and_losses_are_named(tmp_path, capsys):
     scores = of_groups(PAPER['24x1'])
     del scores['quac'], scores['drop']
@@ -309,10 +318,14 @@ def test_scaling_refuses_other_models(tmp_path, others, message):
         plot.main(['scaling', *folders, f'--out={tmp_path}/s'])
 
 
-def test_figures_are_small_files(tmp_path):
+def test_figures_are_small_and_legends_cover_nothing(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plot_lines, 'save', lambda figure, path: (drawn.append(figure), save(figure, path)))
     folders = [fake_run(tmp_path / name, name, {step: {task: step + i for i, task in enumerate(TASKS)}
                                                 for step in (10, 20, 30)}, error=0.01,
                         losses={10: 3.0, 20: 2.5, 30: 2.4}) for name in ('4x1', '8x1', '4x2')]
     for figure in ('isoplot', 'scaling'):
         plot.main([figure, *folders, f'--out={tmp_path}/{figure}'])
         assert 5000 < (tmp_path / f'{figure}.png').stat().st_size < 200_000
+        legend = drawn[-1].legends[0].get_window_extent()
+        assert not any(legend.overlaps(axes.get_tightbbox()) for axes in drawn[-1].axes)
