@@ -157,8 +157,8 @@ def spans_of(text: str) -> list[str]:
 def drop_pair(spans, gold_spans) -> tuple[float, float]:
     """(EM, F1): equal sets of equally many spans; F1s of the best one-to-one pairs over the larger count.
 
-    F1 is rounded to 2 digits as numpy does it: half to even after the product. numpy adds 8 values and more in
-    another order, so a half may fall to the other side.
+    F1 is rounded to 2 digits as numpy does it: half to even after the product. numpy adds 8 or more values
+    in another order, so a half may fall to the other side.
     """
     spans, golds = ([drop_normalize(span) for span in each] for each in (spans, gold_spans))
     em = set(spans) == set(golds) and len(spans) == len(golds)
@@ -199,9 +199,9 @@ def drop_f1(words: set[str], gold: set[str]) -> float:
 def best_pairs(scores: list[list[float]]) -> list[float]:
     """Scores >= 0 of the one-to-one pairs of rows and columns with the largest sum: Hungarian method, O(n^3).
 
-    In the order of columns, 0 for what has no partner: max(rows, columns) values. Rows take seats (columns) one
-    by one, each by the cheapest chain of moves that ends on a free seat; prices keep every reduced cost, price
-    of row + price of seat - score, >= 0. Seat 0 is where a new row waits.
+    In the order of columns, 0 for what has no partner: max(rows, columns) values. Rows take seats (columns)
+    one by one, each by the cheapest chain of moves that ends on a free seat; prices keep every reduced cost,
+    price of row + price of seat - score, >= 0. Seat 0 is where a new row waits.
     """
     size = max(len(scores), len(scores[0]))
     scores = [list(row) + [0.0] * (size - len(row)) for row in scores] + [[0.0] * size] * (size - len(scores))
