@@ -9,7 +9,7 @@ Deviations from the official scorers, and what they leave open:
 2. QuAC has no EM: ours takes the place of F1 in the same leave-one-out maximum. Neither HEQ nor the scores of
    yes/no and follow-up are computed, and skipping questions below HUMAN_F1_MIN is left to the caller.
 3. NQ-open has no F1: ours is SQuAD v2's. WebQuestions is scored by its authors as sets of entities and TyDi
-   GoldP by SQuAD v1.1; both take `squad` here (v1.1 differs only where an answer is nothing but articles).
+   GoldP by SQuAD v1.1; both take `squad` here (v1.1 differs only where an answer normalises to nothing).
 4. SQuAD v2's search for the best no-answer threshold is left out: an answer is taken as it was decoded.
 5. TriviaQA's scorer takes the aliases as its file has them normalised; here any aliases are normalised.
 6. Math word problems and primitives have no official scorer: the rules of `math` and `primitive` are ours.
@@ -25,7 +25,7 @@ from statistics import fmean, stdev
 
 ARTICLES = re.compile(r'\b(a|an|the)\b')
 NO_PUNCTUATION = str.maketrans('', '', string.punctuation)
-SPACED_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + '‘’´`', ' '))  # '_' among them
+SPACED_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + '‘’´', ' '))  # it has ` and _
 SPAN_ENDS = re.compile(r', and |, | and |\n')  # deviation 1
 NUMBER = re.compile(r'(?:(?<!\w)-)?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/0*[1-9]\d*)?')
 CANNOT = 'CANNOTANSWER'
@@ -62,11 +62,22 @@ def best(prediction: str, golds: list[str], f1=answer_f1) -> dict:
     return {'em': float(prediction in golds), 'f1': max(f1(prediction, gold) for gold in golds)}
 
 
+def mean(values: list[float]) -> float:
+    """Mean by plain addition, as the scorers add, for QuAC's threshold and DROP's rounding.
+
+    sum() rounds otherwise from Python 3.12 on.
+    """
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values)
+
+
 def leave_one_out(scores: list[float]) -> float:
     """Mean over golds of the best score against the others, as people were scored; of one gold, its score."""
     if len(scores) == 1:
         return scores[0]
-    return sum(max(scores[:i] + scores[i + 1:]) for i in range(len(scores))) / len(scores)
+    return mean([max(scores[:i] + scores[i + 1:]) for i in range(len(scores))])
 
 
 # ---- questions with a few gold texts
@@ -124,10 +135,8 @@ def human_f1(spans: list[str]) -> float:
     """Mean over normalised golds of the best F1 against the others; 1 for a single gold (QuAC, scorer.py)."""
     if len(spans) == 1:
         return 1.0
-    total = 0.0  # not sum(), which rounds otherwise from Python 3.12 on: 0.4 is a threshold
-    for i, span in enumerate(spans):
-        total += max(word_f1(span, other) for other in spans[:i] + spans[i + 1:])
-    return total / len(spans)
+    return mean([max(word_f1(span, other) for other in spans[:i] + spans[i + 1:])
+                 for i, span in enumerate(spans)])
 
 
 # ---- DROP
@@ -146,15 +155,15 @@ def spans_of(text: str) -> list[str]:
 
 
 def drop_pair(spans, gold_spans) -> tuple[float, float]:
-    """(EM, F1): equal sets of equally many spans; F1 of the best one-to-one pairs over the larger count.
+    """(EM, F1): equal sets of equally many spans; F1s of the best one-to-one pairs over the larger count.
 
-    F1 is rounded to 2 digits as numpy does it: half to even after the product. numpy sums 8 and more spans in
-    another order, so a half can fall to the other side there.
+    F1 is rounded to 2 digits as numpy does it: half to even after the product. numpy adds 8 or more values
+    in another order, so a half may fall to the other side.
     """
     spans, golds = ([drop_normalize(span) for span in each] for each in (spans, gold_spans))
     em = set(spans) == set(golds) and len(spans) == len(golds)
     table = [[drop_f1(set(span.split()), set(gold.split())) for gold in golds] for span in spans]
-    return float(em), round(100 * (best_pairs(table) / max(len(spans), len(golds)))) / 100
+    return float(em), round(100 * mean(best_pairs(table))) / 100
 
 
 def drop_normalize(text: str) -> str:
@@ -187,11 +196,12 @@ def drop_f1(words: set[str], gold: set[str]) -> float:
     return 2 * precision * recall / (precision + recall) if precision or recall else 0.0
 
 
-def best_pairs(scores: list[list[float]]) -> float:
-    """The largest sum of scores >= 0 over one-to-one pairs of rows and columns: Hungarian method, O(n^3).
+def best_pairs(scores: list[list[float]]) -> list[float]:
+    """Scores >= 0 of the one-to-one pairs of rows and columns with the largest sum: Hungarian method, O(n^3).
 
-    Rows take seats (columns) one by one, each by the cheapest chain of moves that ends on a free seat. Prices
-    keep every reduced cost (price of row + price of seat - score) >= 0. Seat 0 is where a new row waits.
+    In the order of columns, 0 for what has no partner: max(rows, columns) values. Rows take seats (columns)
+    one by one, each by the cheapest chain of moves that ends on a free seat; prices keep every reduced cost,
+    price of row + price of seat - score, >= 0. Seat 0 is where a new row waits.
     """
     size = max(len(scores), len(scores[0]))
     scores = [list(row) + [0.0] * (size - len(row)) for row in scores] + [[0.0] * size] * (size - len(scores))
@@ -216,7 +226,7 @@ def best_pairs(scores: list[list[float]]) -> float:
             seat = nearest
         while seat:
             owner[seat], seat = owner[previous[seat]], previous[seat]
-    return sum(scores[owner[j]][j - 1] for j in range(1, size + 1))
+    return [scores[owner[j]][j - 1] for j in range(1, size + 1)]
 
 
 def drop_golds(answer: dict, validated: dict) -> list[tuple[str, ...]]:
@@ -240,7 +250,7 @@ def drop_gold(answer: dict) -> tuple[str, ...]:
     return (' '.join(filter(None, (answer['date'][part] for part in ('day', 'month', 'year')))),)
 
 
-# ---- generated problems
+# ---- numbers
 
 def math(prediction: str, golds: list[str]) -> dict:
     """Whether the answer equals a gold (deviation 6).
@@ -270,7 +280,7 @@ def numbers_of(text: str) -> list[float]:
 
 def primitive(prediction: str, golds: list[str]) -> dict:
     """Whether the text starts with the gold integer: what follows does not count (deviation 6)."""
-    start = re.match(r'\s*(-?\d+)(?!\.?\d)', prediction)
+    start = re.match(r'\s*(\d+)(?!\.?\d)', prediction)
     return {'accuracy': float(start is not None and float(start[1]) in map(float, golds))}
 
 

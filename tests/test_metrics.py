@@ -271,10 +271,10 @@ def test_pairs_are_the_best_of_all_permutations():
         tall = table if n <= m else list(zip(*table, strict=True))
         expected = max(sum(tall[i][j] for i, j in enumerate(chosen))
                        for chosen in permutations(range(max(n, m)), min(n, m)))
-        assert metrics.best_pairs(table) == pytest.approx(expected, abs=1e-12)
+        assert sum(metrics.best_pairs(table)) == pytest.approx(expected, abs=1e-12)
     columns = rng.sample(range(70), 60)
     table = [[1.0 if j == columns[i] else rng.random() * 0.01 for j in range(70)] for i in range(60)]
-    assert metrics.best_pairs(table) == metrics.best_pairs(list(zip(*table, strict=True))) == 60
+    assert sum(metrics.best_pairs(table)) == sum(metrics.best_pairs(list(zip(*table, strict=True)))) == 60
 
 
 # ---- by hand
@@ -349,7 +349,8 @@ def test_quac_by_hand():
     ('cat, dog, cat', [('dog', 'cat')], 0, 0.67), ('r s t, r s', [('r s', 'r s t')], 1, 1),
     ('r s t, r', [('r s', 't')], 0, 0.58),  # (1/2 + 2/3) / 2, not .8 / 2
     # nothing
-    ('', [('cat', 'dog')], 0, 0), (', ', [('the', 'cat')], 0, 0.5), ('', [('the',)], 1, 1), ('', [('',)], 0, 0),
+    ('', [('cat', 'dog')], 0, 0), (', ', [('the', 'cat')], 0, 0.5), ('', [('the',)], 1, 1),
+    ('', [('',)], 0, 0),
     # .125 / 5 is half of a hundredth too much: to even, as numpy has it
     ('w0', [(' '.join(f'w{i}' for i in range(15)), 'g', 'h', 'i', 'j')], 0, 0.02)])
 def test_drop_by_hand(prediction, golds, em, f1):
@@ -373,13 +374,14 @@ def test_records_of_drop():
     ('The answer is -3.', '-3', 1), ('The answer is 3', '-3', 0), ('The answer is -$5', '-5', 1),
     ('The answer is .5', '1/2', 1), ('The answer is 1/2.', '0.5', 1), ('It is 0.333', '1/3', 0),
     ('The answer is 9.', '9 (apples)', 1), ('It is 9.6', '9.600000000000001', 1),
-    ('The answer is 6 of 7.', '6', 1), ('The answer is 6 of 7.', '7', 0), ('6 of 7', '7', 1), ('10-3', '3', 1),
-    ('5 eggs at $2.50', '2.5', 1), ('7 of them. The answer is yes', '7', 1), ('no number', '0', 0), ('', '5', 0),
-    ('The answer is 5. The answer is 6.', '5', 1), ('The answer is 3:5.', '3:5 (red to blue)', 1),
-    ('The answer is 3:7.', '3:5', 0), ('The answer is Ann.', 'ann', 1)])
+    ('The answer is 6 of 7.', '6', 1), ('The answer is 6 of 7.', '7', 0), ('6 of 7', '7', 1),
+    ('5 eggs at $2.50', '2.5', 1), ('7 of them. The answer is yes', '7', 1), ('10-3', '3', 1),
+    ('no number', '0', 0), ('', '5', 0), ('The answer is 5. The answer is 6.', '5', 1),
+    ('The answer is 3:5.', '3:5 (red to blue)', 1), ('The answer is 3:7.', '3:5', 0),
+    ('The answer is Ann.', 'ann', 1)])
 def test_math_by_hand(prediction, gold, right):
-    assert metrics.math(prediction, [gold]) == {'accuracy': right}
-    assert metrics.math(prediction, ['77', gold]) == {'accuracy': right}
+    for golds in [gold], ['77', gold], [gold, '77'], ['Bob', gold], [gold, 'Bob']:
+        assert metrics.math(prediction, golds) == {'accuracy': right}
 
 
 @pytest.mark.parametrize(('prediction', 'gold', 'right'), [
