@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read with errors that a user understands."""
 import os
+import threading
 from types import SimpleNamespace
 
 import torch
@@ -20,6 +21,43 @@ def save(path: str, checkpoint: dict):
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         reason = getattr(cause, 'strerror', None) or str(cause).splitlines()[0]
         raise UserError(f'{path} could not be saved: {reason}; a checkpoint from before is intact') from None
+
+
+class Saver:
+    """Saves in a thread while training goes on: a step waits for a copy in memory, not for the disk.
+
+    One is written at a time. What went wrong is raised by the next call.
+    """
+
+    def __init__(self):
+        self.thread, self.error = None, None
+
+    def save(self, path: str, checkpoint: dict):
+        self.wait()
+        self.thread = threading.Thread(target=self.write, args=(path, copied(checkpoint)))
+        self.thread.start()
+
+    def write(self, path: str, checkpoint: dict):
+        try:
+            save(path, checkpoint)
+        except UserError as error:
+            self.error = error
+
+    def wait(self):
+        """Until what was begun is on the disk."""
+        if self.thread:
+            self.thread.join()
+        if self.error:
+            raise self.error
+
+
+def copied(value):
+    """A checkpoint's tensors in the host's memory, where no later step changes them."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to('cpu', copy=True)
+    if isinstance(value, dict):
+        return {key: copied(part) for key, part in value.items()}
+    return [copied(part) for part in value] if isinstance(value, list) else value
 
 
 def load(path: str, device='cpu') -> dict:

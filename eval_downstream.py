@@ -175,7 +175,8 @@ def row_of(name: str, loaded, lines: list[dict], **first) -> dict:
     more = {key: round(mean(line[key] for line in counted), 6) if key in lines[0] else ''
             for key in ('em', 'f1')}
     return first | dict(task=name, group=task.group, shots=len(loaded.shots), count=len(counted),
-                        score=round(score, 6), standard_error=round(error, 6)) | more | dict(
+                        score=round(score, 6),
+                        standard_error=round(error, 6) if len(counted) > 1 else '') | more | dict(
         shots_dropped=sum(line['dropped'] for line in lines), prompts_cut=sum(line['cut'] for line in lines),
         baseline=baseline(name, loaded.items), source=loaded.source)
 
@@ -225,9 +226,9 @@ def describe(row: dict) -> str:
     """A row in words."""
     long = f"; {row['shots_dropped']} shots left out for length" * (row['shots_dropped'] > 0)
     chance = f"; copying one of the values {100 * row['baseline']:.1f}" if row['baseline'] != '' else ''
-    return (f"step {row['step']}, loops {row['loops']}: {row['task']} {100 * row['score']:.2f} +- "
-            f"{100 * row['standard_error']:.2f}% {TASKS[row['task']].metric}, {row['count']} items, "
-            f"{row['shots']} shots{chance}{long}")
+    error = f" +- {100 * row['standard_error']:.2f}" if row['standard_error'] != '' else ''
+    return (f"step {row['step']}, loops {row['loops']}: {row['task']} {100 * row['score']:.2f}{error}% "
+            f"{TASKS[row['task']].metric}, {row['count']} items, {row['shots']} shots{chance}{long}")
 
 
 def print_groups(rows: list[dict]):

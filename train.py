@@ -104,6 +104,7 @@ class Run:
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
             self.evaluated = self.average.module
         self.step, self.tokens, self.best = 0, 0, []  # tokens: seen by all processes
+        self.saver = checkpoint.Saver()
 
     def path(self, name: str) -> str:
         return os.path.join(self.config.out_dir, name)
@@ -111,7 +112,7 @@ class Run:
     def save(self, name='ckpt.pt'):
         if self.runtime.main:
             model = self.evaluated if name == 'best.pt' else self.model
-            checkpoint.save(self.path(name), dict(
+            self.saver.save(self.path(name), dict(
                 model=model.state_dict(), average=self.average and self.average.state_dict(),
                 optimizer=self.optimizer.state_dict(), step=self.step, tokens=self.tokens, best=self.best,
                 rng=torch.get_rng_state(), config=asdict(self.config)))
@@ -213,6 +214,7 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
         clock += time.perf_counter() - paused
         if stopping:
             break
+    run.saver.wait()
 
 
 def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):

@@ -64,9 +64,9 @@ def test_text_table_of_bits_per_byte_and_similarity(tmp_path, capsys):
     files = {'metrics': [dict(step=10, tokens=500, ms_per_step=6000)],
              'test': [dict(loops=loops, bits_per_byte=bits) for loops, bits in ((1, 2.5), (3, 2.25))],
              'similarity': [dict(step=step, group=group, kind=kind, layer=0, cosine=cosine)
-                            for step, group, kind, cosine in ((5, 'a', 'matrix', 0.1), (10, 'a', 'matrix', 0.5),
-                                                              (10, 'b', 'matrix', 0.75),
-                                                              (10, 'n', 'vector', 1.0))]}
+                            for step, group, kind, cosine in (
+                                (5, 'a', 'matrix', 0.1), (10, 'a', 'matrix', 0.5), (10, 'b', 'matrix', 0.75),
+                                (10, 'n', 'vector', 1.0))]}
     for name, rows in files.items():
         with open(tmp_path / f'{name}.csv', 'w', encoding='utf-8', newline='') as file:
             writer = csv.DictWriter(file, rows[0])

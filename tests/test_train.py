@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
@@ -335,3 +336,48 @@ def test_checkpoints_that_stay(tmp_path):
     assert first['step'] == 4 and not torch.equal(first['model']['head.weight'], last['model']['head.weight'])
     with pytest.raises(UserError, match='multiple of eval_interval'):
         build(Config, TINY | dict(keep_interval=6))
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    """Held up until three steps later; what is then written is the state of the step that saved."""
+    more = dict(eval_interval=100, checkpoint_interval=5, schedule='constant')
+    short = run(tmp_path / 'short', max_steps=5, **more)
+    real_save, real_rate = checkpoint.save, train.lr_at
+    go_on, steps, at_save = threading.Event(), [], []
+
+    def slow_save(path, state):
+        if state['step'] == 5:
+            assert go_on.wait(60)
+            at_save.append(len(steps))
+            path = f'{tmp_path}/fifth.pt'
+        real_save(path, state)
+
+    def counted(step, config):
+        steps.append(step)
+        if step == 8:
+            go_on.set()
+        return real_rate(step, config)
+    monkeypatch.setattr(checkpoint, 'save', slow_save)
+    monkeypatch.setattr(train, 'lr_at', counted)
+    run(tmp_path / 'run', max_steps=9, **more)
+    fifth, expected = (torch.load(path, weights_only=True)['model']
+                       for path in (f'{tmp_path}/fifth.pt', f'{short}/ckpt.pt'))
+    assert at_save == [9] and all(torch.equal(fifth[name], expected[name]) for name in expected)
+
+
+def test_a_copy_of_the_state_is_saved(tmp_path):
+    state = {name: 0 for name in checkpoint.KEYS} | dict(model=dict(w=torch.ones(3)), best=[torch.ones(1), 2])
+    saver = checkpoint.Saver()
+    saver.save(str(tmp_path / 'c.pt'), state)
+    state['model']['w'] += 1
+    state['best'][0] += 1
+    saver.wait()
+    saved = checkpoint.load(str(tmp_path / 'c.pt'))
+    assert saved['model']['w'].tolist() == [1, 1, 1] and saved['best'] == [torch.ones(1), 2]
+
+
+def test_what_goes_wrong_in_the_thread_is_raised(tmp_path):
+    saver = checkpoint.Saver()
+    saver.save(str(tmp_path / 'nowhere' / 'c.pt'), {})
+    with pytest.raises(UserError, match='could not be saved'):
+        saver.wait()
