@@ -1,11 +1,16 @@
 """Speed, measured in one process: methods in turn, medians.
 
-    python bench.py inference config/parity.py --out=out/table_inference
+    python bench.py inference config/parity.py --out=results/table_inference
+    python bench.py downstream --out=results/bench_downstream
 
-Inference time of B's methods on one batch of a task (B, App. D, Table 1), beside the paper's: OUT.csv and
-OUT.md. Models are built from the configuration and not trained: time does not depend on what the weights are.
+inference: B's methods on one batch of a task (B, App. D, Table 1), beside the paper's times. downstream: the
+few-shot evaluator on a small GPT-2 of transformers, against the same without its short cuts and, where that
+is installed, lm-evaluation-harness. OUT.csv and OUT.md. Models are not trained: time depends on no weight.
 """
+import json
+import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -13,8 +18,11 @@ from typing import Literal
 
 import torch
 
+from adapters import subject_of
 from configurator import UserError, configure, one_line_errors
+from decoding import Prefix, Prompt, answer_batch, batches, common_length
 from drawing import markdown_table, write_table
+from fewshot import TASKS, load, prompt_of
 from looped import build_model
 from plot import method_of
 from runtime import start
@@ -36,7 +44,8 @@ class BenchConfig:
     batch: int = 64                  # problems at once
     loops_max: int = 55              # T_max of the confidence rule; not stated in the paper
     repeats: int = 9                 # measurements of each method, in turn
-    out: str = 'out/table_inference'               # path without its ending
+    task: str = 'math_depth1'        # downstream: whose prompts, one of the generated tasks
+    out: str = 'out/bench'           # path without its ending
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'          # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'   # auto: bfloat16 where the hardware has it
@@ -105,11 +114,86 @@ def inference(path: str, config):
     write_table(rows, markdown_table(head, [list(map(str, row.values())) for row in rows]), config.out)
 
 
+# --- few-shot evaluation
+
+def save_random_gpt2(folder: str, **sizes):
+    """A GPT-2 with random weights and a tokenizer whose tokens are bytes, as transformers saves them."""
+    import transformers
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=257, bos_token_id=256, eos_token_id=256, **sizes)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    letters = transformers.models.gpt2.tokenization_gpt2.bytes_to_unicode().values()
+    vocabulary = {letter: number for number, letter in enumerate(letters)} | {'<|endoftext|>': 256}
+    for name, text in (('vocab.json', json.dumps(vocabulary)), ('merges.txt', '#version: 0.2\n')):
+        with open(os.path.join(folder, name), 'w', encoding='utf-8') as file:
+            file.write(text)
+    names = (os.path.join(folder, name) for name in ('vocab.json', 'merges.txt'))
+    transformers.GPT2Tokenizer(*names).save_pretrained(folder)
+
+
+def answer_all(subject, prompts: list[Prompt], n_new: int, share: bool):
+    """All answers as the evaluator gets them."""
+    rows = [prompt.tokens for prompt in prompts]
+    prefix = Prefix(subject.model, rows[0][:common_length(rows)] if share else [])
+    for batch in batches(prompts, 32):
+        answer_batch(prefix, [prompt.tokens for prompt in batch], n_new, subject.stops(('\n',)), share)
+
+
+def answer_one_by_one(subject, prompts: list[Prompt], n_new: int):
+    """The definition: every token from all the tokens before it."""
+    for prompt in prompts:
+        row = list(prompt.tokens)
+        for _ in range(n_new):
+            row.append(subject.model(torch.tensor([row]), last_only=True)[0, -1].argmax().item())
+
+
+def harness(folder: str, texts: list[str], n_new: int, runtime):
+    """lm-evaluation-harness's own backend on the same checkpoint and prompts; None where it is missing."""
+    try:
+        from lm_eval.api.instance import Instance
+        from lm_eval.models.huggingface import HFLM
+    except ImportError:
+        return None
+    model = HFLM(pretrained=folder, device=str(runtime.device), dtype='float32', batch_size=32)
+    options = dict(until=['\n'], max_gen_toks=n_new, do_sample=False)
+    asked = [Instance('generate_until', {}, (text, options), i) for i, text in enumerate(texts)]
+    return lambda: model.generate_until(asked, disable_tqdm=True)
+
+
+def downstream(config):
+    """Examples a second of the few-shot evaluator and of its peers, in float32."""
+    if TASKS[config.task].path:
+        raise UserError(f'task={config.task} has to be downloaded; take one that is generated: math_depth1')
+    runtime, n_new = start(config.device, 'float32', 'False'), TASKS[config.task].max_new
+    with tempfile.TemporaryDirectory() as folder:
+        save_random_gpt2(folder, n_embd=256, n_layer=6, n_head=8, n_positions=2048)
+        subject = subject_of(f'gpt2:{folder}', device=runtime.device)
+        loaded = load(config.task, TASKS[config.task].shots, 0, limit=config.batch)
+        texts = [prompt_of(item, loaded.shots) for item in loaded.items]
+        prompts = [Prompt(i, subject.encode(text)) for i, text in enumerate(texts)]
+        few = prompts[:4]  # one by one, uncached takes minutes for all
+        named = {'ours': (lambda: answer_all(subject, prompts, n_new, True), len(prompts)),
+                 'nothing shared': (lambda: answer_all(subject, prompts, n_new, False), len(prompts)),
+                 'one by one, uncached': (lambda: answer_one_by_one(subject, few, n_new), len(few))}
+        if peer := harness(folder, texts, n_new, runtime):
+            named['lm-evaluation-harness, HF'] = peer, len(prompts)
+        times = measure({name: answer for name, (answer, _) in named.items()}, runtime, config.repeats)
+    rates = {name: 1000 * named[name][1] / ms for name, ms in times.items()}
+    rows = [dict(method=name, examples_per_s=round(rate, 2), ours_is_faster=round(rates['ours'] / rate, 2))
+            for name, rate in rates.items()]
+    print(*runtime.notes, f'{len(prompts)} prompts of {len(prompts[0].tokens)} tokens', '', sep='\n')
+    lines = [list(map(str, row.values())) for row in rows]
+    write_table(rows, markdown_table(['method', 'examples a second', 'ours is faster'], lines), config.out)
+
+
 def main(argv):
     config, words = configure(BenchConfig, argv, __doc__, positional='words')
-    if len(words) != 2 or words[0] != 'inference':
-        raise UserError("give 'inference' and a configuration file, such as config/parity.py")
-    inference(words[1], config)
+    if words == ['downstream']:
+        downstream(config)
+    elif len(words) == 2 and words[0] == 'inference':
+        inference(words[1], config)
+    else:
+        raise UserError("give 'downstream', or 'inference' and a configuration such as config/parity.py")
 
 
 if __name__ == '__main__':

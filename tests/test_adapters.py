@@ -6,6 +6,7 @@ import torch
 from test_downstream import LM, data, trained  # noqa: F401
 
 import adapters
+import bench
 import eval_downstream
 from configurator import UserError, configure
 from eval_downstream import DownstreamConfig
@@ -18,20 +19,13 @@ transformers = pytest.importorskip('transformers')
 @pytest.fixture(scope='module')
 def gpt2(tmp_path_factory):
     """A small GPT-2 with random weights and a tokenizer of bytes, as transformers saves them."""
-    folder = tmp_path_factory.mktemp('gpt2')
-    torch.manual_seed(0)
-    config = transformers.GPT2Config(vocab_size=257, n_positions=600, n_embd=24, n_layer=3, n_head=2,
-                                     initializer_range=0.2)
-    theirs = transformers.GPT2LMHeadModel(config).eval()
+    folder = str(tmp_path_factory.mktemp('gpt2'))
+    bench.save_random_gpt2(folder, n_positions=600, n_embd=24, n_layer=3, n_head=2, initializer_range=0.2)
+    theirs = transformers.GPT2LMHeadModel.from_pretrained(folder).eval()
     for parameter in theirs.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)  # biases too
     theirs.save_pretrained(folder)
-    letters = transformers.models.gpt2.tokenization_gpt2.bytes_to_unicode()
-    vocabulary = {letter: number for number, letter in enumerate(letters.values())} | {'<|endoftext|>': 256}
-    (folder / 'vocab.json').write_text(json.dumps(vocabulary), encoding='utf-8')
-    (folder / 'merges.txt').write_text('#version: 0.2\n', encoding='utf-8')
-    transformers.GPT2Tokenizer(str(folder / 'vocab.json'), str(folder / 'merges.txt')).save_pretrained(folder)
-    return str(folder), theirs
+    return folder, theirs
 
 
 def test_a_gpt2_checkpoint_computes_what_transformers_computes(gpt2):

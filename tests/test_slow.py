@@ -14,6 +14,7 @@ import pytest
 import torch
 from test_train import assert_same_runs, rows
 
+import bench
 from configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
@@ -340,3 +341,12 @@ def test_no_test_problem_among_many_training_examples(name):
     for step in range(first, first + -(-wanted // 1000)):
         train = {row.tobytes() for row in task.train_batch(0, step, 1000).tokens}
         assert not train & held_out
+
+
+def test_few_shot_evaluation_is_four_times_as_fast_as_one_by_one(tmp_path):
+    """16 prompts with five shots each, a GPT-2 of 6 layers, float32; nothing shared, no cache, one by one."""
+    pytest.importorskip('transformers')
+    bench.main(['downstream', '--batch=16', '--repeats=1', f'--out={tmp_path}/b'])
+    with open(tmp_path / 'b.csv', encoding='utf-8') as file:
+        faster = {row['method']: float(row['ours_is_faster']) for row in csv.DictReader(file)}
+    assert faster['one by one, uncached'] > 4 and faster['nothing shared'] > 1.5, faster
