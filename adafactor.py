@@ -31,21 +31,25 @@ class Adafactor(torch.optim.Optimizer):
         grad = parameter.grad.float()
         state['step'] = state.get('step', 0) + 1
         beta2 = 1.0 - state['step'] ** decay
-        update = grad * self.inverse_root(grad.square().add_(eps), state, beta2)
-        update /= (rms(update) / clip_threshold).clamp_(min=1.0)
+        update = self.normalised(grad, state, beta2, eps)
         step_size = lr * rms(parameter.float()).clamp_(min=eps_scale)
         if weight_decay:
-            parameter.sub_(parameter * step_size * weight_decay)
-        parameter.sub_(update * step_size)
+            parameter.mul_(1 - step_size * weight_decay)
+        clipped = step_size / (rms(update) / clip_threshold).clamp_(min=1.0)
+        parameter.addcmul_(update, clipped, value=-1)
 
-    def inverse_root(self, square, state, beta2: float):
-        """1 / sqrt of the averaged second moment, broadcastable to the gradient; updates `state`."""
-        if square.dim() < 2:
-            return ema(state, 'square', square, beta2).rsqrt()
-        row = ema(state, 'row', square.mean(-1), beta2)     # one for each row
-        column = ema(state, 'column', square.mean(-2), beta2)
+    def normalised(self, grad, state, beta2: float, eps: float):
+        """The gradient over the root of its averaged second moment, which `state` keeps.
+
+        Time here is memory traffic, so rows and columns of a matrix are scaled in turn, in place.
+        """
+        square = grad.square()
+        if grad.dim() < 2:
+            return ema(state, 'square', square.add_(eps), beta2).rsqrt() * grad
+        row = ema(state, 'row', square.mean(-1) + eps, beta2)  # one for each row
+        column = ema(state, 'column', square.mean(-2) + eps, beta2)
         row = row / row.mean(-1, keepdim=True)
-        return row.rsqrt().unsqueeze(-1) * column.rsqrt().unsqueeze(-2)
+        return torch.mul(grad, row.rsqrt().unsqueeze(-1), out=square).mul_(column.rsqrt().unsqueeze(-2))
 
 
 def rms(x):
