@@ -16,10 +16,11 @@ class Construction(NamedTuple):
     """A model with hand-written weights: call model(tokens, n_loops=loops)."""
     model: LoopedGPT
     loops: int
-    claimed: dict  # n_embd, n_ff, n_head, head_size: numbers, or text where the theorem gives an order
+    claimed: dict  # n_layer, n_embd, n_ff, n_head, head_size: numbers, or text where the theorem gives an order
 
     def used(self) -> dict:
-        return {name: getattr(self.model.config, name) for name in ('n_embd', 'n_ff', 'n_head', 'head_size')}
+        sizes = ('n_layer', 'n_embd', 'n_ff', 'n_head', 'head_size')
+        return {name: getattr(self.model.config, name) for name in sizes}
 
 
 def group_composition(table, n: int) -> Construction:
@@ -55,7 +56,7 @@ def group_composition(table, n: int) -> Construction:
         neurons.linear(s.eye(name), -s.eye(name))
     head = torch.cat([s.rows(g=code), s.rows()])  # an element's logit is b where it is right; #'s is 0
     loops = math.ceil(math.log2(n))
-    claimed = dict(n_embd=3 * (b + c), n_ff=order ** 2 + 6 * b, n_head=2, head_size=loops)
+    claimed = dict(n_layer=1, n_embd=3 * (b + c), n_ff=order ** 2 + 6 * b, n_head=2, head_size=loops)
     return Construction(assemble([(heads, neurons)], tokens, positions, head, loops), loops, claimed)
 
 
@@ -135,7 +136,7 @@ def simulate(base: LoopedGPT) -> Construction:
                        loop=1, dummy=torch.eye(config.block_size + 1)[:, :1])
     head = torch.cat([s.rows(x=base.head.weight.detach()), s.rows(loop=-BOUND)])  # never #
     n_ff = distinct[0].feed_forward.up.out_features
-    claimed = dict(n_embd=d + R + 2, n_ff=f'{R * n_ff} + O(L)', n_head=R * config.n_head,
+    claimed = dict(n_layer=1, n_embd=d + R + 2, n_ff=f'{R * n_ff} + O(L)', n_head=R * config.n_head,
                    head_size=base.blocks[0].attention.head_size)
     return Construction(assemble([(heads, neurons)], tokens, positions, head, L), L, claimed)
 
@@ -176,7 +177,7 @@ def p_hop(p: int, n: int, n_letters=4, n_head=3) -> Construction:
     bits = torch.tensor([0] + [p >> k & 1 for k in range(loops - 1)] + [0])[:, None]  # of loops 1, 2, ..
     neurons.schedule('loop', bits[1:] - bits[:-1], 'bit')
     head = torch.cat([s.eye('token'), s.rows(one=0.5)])  # none where there is no token
-    claimed = dict(n_embd='O~(1)', n_ff='O~(1)', n_head=3, head_size='O~(1)')
+    claimed = dict(n_layer=1, n_embd='O~(1)', n_ff='O~(1)', n_head=3, head_size='O~(1)')
     return Construction(assemble([(heads, neurons)], tokens, positions, head, loops), loops, claimed)
 
 
@@ -217,7 +218,7 @@ def think(base: LoopedGPT, m: int) -> Construction:
     take it (B.4), which is then open no more: the mask moves by one.
 
     The proof as printed: its mask needs n, which no weight knows; here the dummies carry it. The mask needs
-    the block's input next to its output, so `kept`: the dimensions added are d + 3 V + 7, constant in n and
+    the block's input next to its output, so `kept`: the dimensions added are d + 4 V + 7, constant in n and
     m. After the last loop a thought is there as an input embedding, which the output layer cannot read:
     hence `told`. TF^m is, by the paper's recursion, the m-th token, the answer after m - 1 thoughts.
     """
@@ -246,7 +247,9 @@ def think(base: LoopedGPT, m: int) -> Construction:
     position = base.position_embedding.weight.detach()
     positions = s.rows(x=position, kept=position, **places(len(position)))
     head = torch.cat([told, unit['open']])
-    claimed = dict(n_embd=f'{d} + O(1)', n_ff='d_ff + O(1)', n_head=f'{base.config.n_head} + O(1)', head_size=hs)
+    n_ff = base.blocks[0].feed_forward.up.out_features
+    claimed = dict(n_layer=f'{len(r)} + O(1)', n_embd=f'{d} + O(1)', n_ff=f'{n_ff} + O(1)',
+                   n_head=f'{base.config.n_head} + O(1)', head_size=f'{hs} + O(1)')
     return Construction(assemble(layers, tokens, positions, head, m), m, claimed)
 
 
