@@ -151,7 +151,7 @@ class LoopedGPT(GPT):
         """Training FLOPs a token: 6 x (parameters, once per use) + full-square attention over `length`.
 
         The head is included; the embedding table is a lookup and costs nothing, a tied one counts as head.
-        Attention: two products of 2 * length * width FLOPs forward, twice that backward, at every use of a block.
+        Attention: two products of 2 * length * width FLOPs forward, twice that backward, at every block use.
         """
         stages = with_loops(self.stages, n_loops)
         uses = sum(stage.loops * sum(p.numel() for block in blocks for p in block.parameters())

@@ -26,6 +26,7 @@ from configurator import UserError, configure, one_line_errors
 from files import write_atomically, write_csv
 from length_tasks import LENGTH_TASKS
 from stages import parse_stages, trained_loops
+from theory_figure import composition
 
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')  # Okabe and Ito 2008
 
@@ -335,7 +336,8 @@ def demo(folders: list[str], config: PlotConfig):
     print(f'figure: {config.out}.png')
 
 
-FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity}
+FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity,
+           'composition': composition}
 
 
 def main(argv):

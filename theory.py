@@ -2,6 +2,7 @@
 
     python theory.py                  # a small grid, and a trained base model for Thm 5.2: minutes
     python theory.py --full=True      # the whole grid: hours on one core
+    python plot.py composition results/theory_group.csv --out=results/theory_group
 
 Weights are built by theory_models.py and theory_rasp.py, run through looped.py in float32, and compared
 with brute force: the product, hop_p by its definition, the base model itself, its greedy decoding, the
@@ -9,7 +10,7 @@ program. OUT gets a row for each case. Mismatches are inputs with a wrong answer
 max_error is the largest difference of logits, divided by the largest logit.
 """
 import itertools
-import math
+import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from files import write_csv
 from length_tasks import LENGTH_TASKS
 from looped import LoopedGPT
 from model import GPTConfig
-from phop import PHop, hop, sample_phop
+from phop import PHop, sample_phop
 from randomness import key_of
 from settings import Config
 from task import IGNORE
@@ -45,20 +46,22 @@ class TheoryConfig:
     # --- what is checked
     full: bool = False                   # the whole grid, not a small one
     theorems: tuple[str, ...] = ('5.1', '5.2', '5.3', '5.4', 'B')      # A's, or B: its programs
-    inputs: int = 0                      # of each case that is not exhaustive; 0: 10,000, or 300 if not full
+    inputs: int = 0                      # of a case that is not exhaustive; 0: 10,000, or 300 if not full
     steps: int = 3000                    # to train the base model of Thm 5.2; 0 leaves it out
-    out: str = 'results/theory.csv'      # a row for each case
+    out: str = 'results/theory.csv'      # a row for each case; the products of one go beside it
 
     def check(self):
         if self.inputs < 0 or self.steps < 0:
             raise ValueError('inputs and steps must not be negative')
+        if not set(self.theorems) <= CASES.keys():
+            raise ValueError(f'theorems={",".join(self.theorems)}: there are {", ".join(CASES)}')
         self.inputs = self.inputs or (10_000 if self.full else 300)
 
 
 class Case(NamedTuple):
     """Inputs (B, T) and what the last positions of a construction's output have to be: (B, t).
 
-    `logits` (B, t, V) are the expected ones, for max_error, or None; IGNORE among the answers is not compared.
+    `logits` (B, t, V) are the expected ones, for max_error, or None. IGNORE among the answers is left out.
     """
     theorem: str
     name: str
@@ -70,10 +73,6 @@ class Case(NamedTuple):
 
 # --- cases
 
-GROUPS = {'Z7': lambda: group_table('c', 7), 'Z60': lambda: group_table('c', 60),
-          'D4': lambda: dihedral_table(4), 'A5': lambda: group_table('a', 5), 'S5': lambda: group_table('s', 5)}
-
-
 def dihedral_table(n: int):
     """table[g, h] = gh of the 2n symmetries of an n-gon: a + n s is s reflections, then a turns."""
     a, s = np.arange(2 * n) % n, np.arange(2 * n) // n
@@ -81,12 +80,16 @@ def dihedral_table(n: int):
     return turns + n * (s[:, None] ^ s)
 
 
+GROUPS = {'Z7': group_table('c', 7), 'Z60': group_table('c', 60), 'D4': dihedral_table(4),
+          'A5': group_table('a', 5), 'S5': group_table('s', 5)}
+
+
 def group_cases(config: TheoryConfig):
     """Every group and length: all inputs, or random ones."""
     generator = torch.Generator().manual_seed(51)
-    for name, n in itertools.product(GROUPS, (1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33, 64) if config.full else (1, 3, 8)):
-        table = torch.as_tensor(GROUPS[name]()).long()
-        order = len(table)
+    lengths = (1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33, 64) if config.full else (1, 3, 8)
+    for name, n in itertools.product(GROUPS, lengths):
+        table, order = torch.as_tensor(GROUPS[name]).long(), len(GROUPS[name])
         if order ** n <= EXHAUSTIVE and (config.full or order ** n <= config.inputs):
             factors = torch.cartesian_prod(*n * [torch.arange(order)]).view(-1, n)
         else:
@@ -187,9 +190,9 @@ def thought_cases(config: TheoryConfig):
         step = torch.cat([base(part)[:, -1].argmax(-1) for part in decoded.split(BATCH)])
         decoded = torch.cat([decoded, step[:, None]], 1)
         thoughts = decoded[:, 8:]
-        dummies = torch.full((len(tokens), m), V)
+        with_dummies = torch.cat([tokens, torch.full((len(tokens), m), V)], 1)
         yield Case('5.4', f'n = 8, m = {m}, {len(thoughts.unique(dim=0))} different', think(base, m),
-                   torch.cat([tokens, dummies], 1), thoughts, torch.nn.functional.one_hot(thoughts, V).float())
+                   with_dummies, thoughts, torch.nn.functional.one_hot(thoughts, V).float())
 
 
 def program_cases(config: TheoryConfig):
@@ -202,7 +205,8 @@ def program_cases(config: TheoryConfig):
             yield Case('B', f'{name}, n = {n}', Construction(model, n, {}), tokens, answers)
 
 
-CASES = {'5.1': group_cases, '5.2': simulation_cases, '5.3': hop_cases, '5.4': thought_cases, 'B': program_cases}
+CASES = {'5.1': group_cases, '5.2': simulation_cases, '5.3': hop_cases, '5.4': thought_cases,
+         'B': program_cases}
 
 
 # --- checks
@@ -235,7 +239,8 @@ def sizes(of: dict) -> str:
 
 def summary(rows: list[dict]) -> str:
     """A Markdown table, a line for each theorem."""
-    lines = ['| theorem | cases | inputs | mismatches | max error | wrong with one loop fewer |', '|---|---:|---:|---:|---:|---:|']
+    lines = ['| theorem | cases | inputs | mismatches | max error | wrong with one loop fewer |',
+             '|---|---:|---:|---:|---:|---:|']
     for theorem in dict.fromkeys(row['theorem'] for row in rows):
         own = [row for row in rows if row['theorem'] == theorem]
         fewer = [row['mismatches_one_loop_fewer'] / row['inputs'] for row in own if row['loops']]
@@ -244,6 +249,24 @@ def summary(rows: list[dict]) -> str:
         lines.append(f"| {theorem} | {len(own)} | {sum(row['inputs'] for row in own):,} | "
                      f"{sum(row['mismatches'] for row in own)} | {worst} | {100 * min(fewer):.0f}% or more |")
     return '\n'.join(lines)
+
+
+def held_products(n: int) -> list[dict]:
+    """Rows of loop, position, first and last factor of the product held there, 0 and 0 for the identity.
+
+    Asked of the model, not of the proof: it composes in Z_2, and factor j is in a product if and only if that
+    is 1 where g_j alone is 1.
+    """
+    built, rows = group_composition(group_table('c', 2), n), []
+    tokens = torch.cat([torch.full((n, 1), 2), torch.eye(n).long()], 1)  # row j: g_j alone is 1
+    for loop in range(built.loops + 1):
+        held = built.model(tokens, n_loops=loop).argmax(-1) == 1  # (n, position)
+        for position, factors in enumerate(held.T):
+            numbers = (factors.nonzero().flatten() + 1).tolist()
+            assert numbers == list(range(numbers[0], numbers[-1] + 1) if numbers else ()), 'not neighbours'
+            first, last = (numbers[0], numbers[-1]) if numbers else (0, 0)
+            rows.append(dict(loop=loop, position=position, first=first, last=last))
+    return rows
 
 
 @torch.inference_mode()
@@ -255,6 +278,7 @@ def main(argv):
             rows.append(check(case))
             print(' | '.join(str(value) for value in rows[-1].values()), flush=True)
             write_csv(config.out, rows)
+    write_csv(f'{os.path.splitext(config.out)[0]}_group.csv', held_products(8))
     print(f'\n{summary(rows)}\n\nrows: {config.out}')
 
 

@@ -56,8 +56,8 @@ class Heads:
     def look_up(self, s: Stream, pointer, value, out):
         """Reads `value` at the position that the row `pointer` gives, at 0 where that is negative.
 
-        Score 2 f j - j^2 = f^2 - (f - j)^2, times SHARP: the best key leads by SHARP. Products reach
-        2 SHARP n^2 and carry a relative error of 2^-22 or less; for n <= 512 that costs less than SHARP / 2.
+        Score 2 f j - j^2 = f^2 - (f - j)^2, times SHARP: the best key leads by SHARP. Products reach 2^27 at
+        512 positions, with a relative error of 2^-21 or less: two scores may lose SHARP / 2, still > MARGIN.
         Needs the coordinates one, place (j) and square (j^2).
         """
         query = torch.cat([2 * SHARP * pointer, s.rows(one=-SHARP)])
@@ -162,7 +162,8 @@ def codes(n: int, bits: int):
 
 def places(n: int) -> dict:
     """What look_up needs to know of positions 0 .. n - 1."""
-    assert n <= PLACES_MAX
+    if n > PLACES_MAX:
+        raise ValueError(f'{n} positions: look-ups are exact in float32 up to {PLACES_MAX}')
     i = torch.arange(n)[:, None]
     return dict(one=1, place=i, square=i ** 2)
 
@@ -186,10 +187,10 @@ def argmax(first: Neurons, second: Neurons, scores, gaps: str, out, precision=20
 
 
 def gate(neurons: Neurons, on: str, off: str, x, y, out):
-    """Lemma B.4: adds M x + (1 - M) y along `out`; x and y rows or None, 4 neurons for each, |x|, |y| <= BOUND.
+    """Lemma B.4: adds M x + (1 - M) y along `out`; x and y are rows, of values within BOUND, or None.
 
-    `on` holds M and `off` 1 - M. The lemma reads M alone, as relu(x - 2^p + 2^p M): in floating point 2^p in
-    the bias takes all of x that is smaller than its last bit.
+    Two neurons for each row. `on` holds M, `off` 1 - M. The lemma has M alone and relu(x - 2^p + 2^p M): in
+    floating point a bias of 2^p takes with it what of x is smaller than its last bit.
     """
     for rows, shut in ((x, off), (y, on)):
         if rows is not None:

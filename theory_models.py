@@ -9,14 +9,27 @@ from typing import NamedTuple
 import torch
 
 from looped import LoopedGPT
-from theory_lemmas import BOUND, SHARP, Heads, Neurons, Stream, argmax, assemble, bits_for, codes, gate, places, shift
+from theory_lemmas import (
+    BOUND,
+    SHARP,
+    Heads,
+    Neurons,
+    Stream,
+    argmax,
+    assemble,
+    bits_for,
+    codes,
+    gate,
+    places,
+    shift,
+)
 
 
 class Construction(NamedTuple):
     """A model with hand-written weights: call model(tokens, n_loops=loops)."""
     model: LoopedGPT
     loops: int
-    claimed: dict  # n_layer, n_embd, n_ff, n_head, head_size: numbers, or text where the theorem gives an order
+    claimed: dict  # by the theorem, of what `used` gives: numbers, or text where there is an order only
 
     def used(self) -> dict:
         sizes = ('n_layer', 'n_embd', 'n_ff', 'n_head', 'head_size')
@@ -55,7 +68,7 @@ def group_composition(table, n: int) -> Construction:
     for name in ('g', 'g_left', 'g_right'):
         neurons.linear(s.eye(name), -s.eye(name))
     head = torch.cat([s.rows(g=code), s.rows()])  # an element's logit is b where it is right; #'s is 0
-    loops = math.ceil(math.log2(n))
+    loops = (n - 1).bit_length()
     claimed = dict(n_layer=1, n_embd=3 * (b + c), n_ff=order ** 2 + 6 * b, n_head=2, head_size=loops)
     return Construction(assemble([(heads, neurons)], tokens, positions, head, loops), loops, claimed)
 
@@ -76,11 +89,11 @@ def layers_of(base: LoopedGPT):
 def check_class(base: LoopedGPT):
     """ValueError unless the base is of A's class (App. B.1)."""
     c = base.config
-    biases = [block.attention.qkv.bias for block in base.blocks] + [block.attention.proj.bias for block in base.blocks]
-    if (c.norm, c.activation, c.positions) != ('none', 'relu', 'learned') or any(
+    biases = [layer.bias for block in base.blocks for layer in (block.attention.qkv, block.attention.proj)]
+    if (c.norm, c.activation, c.positions) != ('none', 'relu', 'learned') or base.input_injection or any(
             bias is not None and bias.any() for bias in biases):
-        raise ValueError("the theorem is of models with norm 'none', activation 'relu', positions 'learned' "
-                         'and attention without biases')
+        raise ValueError("the theorem is of models with norm 'none', activation 'relu', positions 'learned', "
+                         'attention without biases and no input injection')
 
 
 def head_parts(block):
@@ -95,8 +108,9 @@ def head_parts(block):
 def feed_forward_parts(block):
     """Incoming rows, biases, outgoing rows, and the constant of a block's feed-forward layer."""
     up, down = block.feed_forward.up, block.feed_forward.down
-    biases = [torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach() for layer in (up, down)]
-    return up.weight.detach(), biases[0], down.weight.detach().T, biases[1]
+    bias, constant = (torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+                      for layer in (up, down))
+    return up.weight.detach(), bias, down.weight.detach().T, constant
 
 
 def simulate(base: LoopedGPT) -> Construction:
@@ -157,6 +171,8 @@ def p_hop(p: int, n: int, n_letters=4, n_head=3) -> Construction:
     heads of the corollary d is O(sqrt n), with 1 + log2(n + 1) heads it is O(log n), the claim's O~(1).
     Margins: SHARP between equal letters, 2 SHARP between those, the position 0 that means none, and others.
     """
+    if p < 1 or n_head < 2:
+        raise ValueError(f'p={p}, n_head={n_head}: a hop takes at least p = 1 and 2 heads')
     c = n_head - 1
     base = next(b for b in range(2, n + 2) if b ** c > n)
     loops = p.bit_length() + 1
@@ -190,8 +206,8 @@ def find(heads: Heads, s: Stream, t: int, base: int, unit: float):
     digit = s.eye('digits')
     same, differs = digit[(t + 1) * base:], digit[t * base:(t + 1) * base]
     wanted = 1 + len(same) / base
-    query = torch.cat([unit * s.eye('letter'), unit * same, -unit * differs, s.rows(one=unit * (wanted - 0.5)),
-                       s.rows(one=SHARP)])
+    query = torch.cat([unit * s.eye('letter'), unit * same, -unit * differs,
+                       s.rows(one=unit * (wanted - 0.5)), s.rows(one=SHARP)])
     key = torch.cat([s.eye('letter'), same, differs, s.eye('start'), s.eye('place')])
     heads.add(query, key, s.eye('after'), s.eye('found')[t:t + 1])
 
@@ -201,16 +217,17 @@ def take(neurons: Neurons, n: int):
     s, wall = neurons.s, n + 2
     c = s.sizes['found']
     nearer = torch.ones(c, c).tril(-1)
-    neurons.add(s.rows(found=torch.eye(c) - wall * nearer, loop=-wall), wall, s.eye('f'))  # loop 1: the nearest
+    first = s.rows(found=torch.eye(c) - wall * nearer, loop=-wall)
+    neurons.add(first, wall, s.eye('f'))  # in loop 1 alone: the find of the first head that has one
     neurons.linear(s.eye('read_f') - s.eye('f'), s.eye('f'))
     read, token = s.eye('read'), s.eye('token')
-    neurons.add(torch.cat([read, token]) + s.rows(bit=1), -1.0, torch.cat([token, -token]))  # if the bit is 1
+    neurons.add(torch.cat([read, token]) + s.rows(bit=1), -1.0, torch.cat([token, -token]))  # where bit is 1
     neurons.clear('found', 'read_f', 'read')
     neurons.constant += s.rows(loop=1)[0]
 
 
 def think(base: LoopedGPT, m: int) -> Construction:
-    """Thm 5.4 (B.1): n tokens and m dummies # -> the same tokens and the base's m greedy thoughts, in m loops.
+    """Thm 5.4: n tokens and m dummies # -> the same tokens and the base's m greedy thoughts, in m loops.
 
     The block is the base's L layers and 3 more, for any n and m. `kept` is a position's input embedding, x
     what the layers make of it, `told` the token itself, `open` 1 where it is a dummy still. A loop runs the
@@ -225,28 +242,28 @@ def think(base: LoopedGPT, m: int) -> Construction:
     check_class(base)
     distinct, r = layers_of(base)
     d, V, hs = base.config.n_embd, base.config.vocab_size, base.blocks[0].attention.head_size
-    s = Stream(x=d, kept=d, told=V, gaps=V, guess=V, before=V, open=1, open_before=1, shut=1, go=1, one=1, place=1,
-               square=1)
+    s = Stream(x=d, kept=d, told=V, gaps=V, guess=V, before=V, open=1, open_before=1, go=1, shut=1,
+               one=1, place=1, square=1)
     layers = [same_layer(s, distinct[i]) for i in r] + [(Heads(), Neurons(s)) for _ in range(3)]
     (heads1, first), (_, second), (heads3, third) = layers[-3:]
     embedding, out = base.token_embedding.weight.detach(), base.head.weight.detach()
-    told, before, unit = s.eye('told'), s.eye('before'), {name: s.eye(name) for name in ('open', 'open_before')}
-    shift(heads1, s, unit['open'], unit['open_before'], hs)
-    argmax(first, second, s.rows(x=out), 'gaps', s.eye('guess'))
-    first.add(unit['open'] - unit['open_before'], 0.0, s.rows(go=1, shut=-1))  # go = 1 at the first dummy alone
+    told, before = s.eye('told'), s.eye('before')
+    shift(heads1, s, s.eye('open'), s.eye('open_before'), hs)
+    first.add(s.eye('open') - s.eye('open_before'), 0.0, s.rows(go=1, shut=-1))  # go: the first dummy alone
     first.constant += s.rows(shut=1)[0]
+    argmax(first, second, s.rows(x=out), 'gaps', s.eye('guess'))
     second.linear(s.eye('x'), -s.eye('x'))
     shift(heads3, s, s.eye('guess'), before, hs)
     gate(third, 'go', 'shut', before, None, told)
     gate(third, 'go', 'shut', s.rows(before=embedding.T), None, s.eye('kept') + s.eye('x'))
     third.linear(s.eye('kept'), s.eye('x'))
-    third.add(s.eye('go'), 0.0, -unit['open'])
+    third.add(s.eye('go'), 0.0, -s.eye('open'))
     third.clear('guess', 'before', 'open_before', 'go', 'shut')
-    tokens = s.rows(x=torch.cat([embedding, torch.zeros(1, d)]), kept=torch.cat([embedding, torch.zeros(1, d)]),
-                    told=torch.eye(V + 1, V), open=torch.eye(V + 1)[:, V:])
+    padded = torch.cat([embedding, torch.zeros(1, d)])
+    tokens = s.rows(x=padded, kept=padded, told=torch.eye(V + 1, V), open=torch.eye(V + 1)[:, V:])
     position = base.position_embedding.weight.detach()
     positions = s.rows(x=position, kept=position, **places(len(position)))
-    head = torch.cat([told, unit['open']])
+    head = torch.cat([told, s.eye('open')])
     n_ff = base.blocks[0].feed_forward.up.out_features
     claimed = dict(n_layer=f'{len(r)} + O(1)', n_embd=f'{d} + O(1)', n_ff=f'{n_ff} + O(1)',
                    n_head=f'{base.config.n_head} + O(1)', head_size=f'{hs} + O(1)')

@@ -1,4 +1,4 @@
-"""B's n-RASP-L programs for parity and copy as one-layer looped models with hand-written weights (B, Prop. 3.2, 3.3).
+"""B's n-RASP-L programs for parity and copy as weights of one looped layer (B, Prop. 3.2 and 3.3, App. A).
 
 One loop is one iteration of the program in rasp.py, T(n) = n of them for any n up to the block size; tokens
 are those of length_tasks.py, and full-answer prediction reads the answer from '>' on. What the programs do
@@ -20,9 +20,10 @@ def embedding(**values: str):
 
 
 def parity(n_max: int):
-    """'1011>##' -> 1 at '>', '#' behind it, after n loops (Listing 1). `n_max` bits at most; d = 8, 1 head, 4 neurons.
+    """'1011>##' -> 1 at '>', '#' behind it, after n <= n_max loops (Listing 1). d = 8, 1 head, 4 neurons.
 
-    bits = shift_right(bits): Lemma B.5, and nothing comes to position 0; answer ^= bits: a + r - 2 [a + r - 1]+.
+    bits = shift_right(bits) is Lemma B.5, but nothing comes to position 0; answer ^= bits is, with r for what
+    has come, answer + r - 2 [answer + r - 1]+.
     """
     s = Stream(bit=1, read=1, answer=1, ended=1, one=1, place=1, square=1, start=1)
     heads, neurons = Heads(), Neurons(s)
@@ -38,7 +39,7 @@ def parity(n_max: int):
 
 
 def copy(n_max: int):
-    """'101>####' -> 101 from '>' on, '#' behind it, after n loops (Listing 2). d = 9, 1 head, 6 neurons.
+    """'10>##' -> 10 from '>' on, '#' behind it, after n <= n_max loops (Listing 2). d = 9, 1 head, 6 neurons.
 
     seq, ended = shift_right(seq), shift_right(ended), of which each position needs one: '>' and '#' are both
     `ended`. Position 0 keeps its own; what comes from before it never gets as far as '>'.
