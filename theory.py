@@ -150,7 +150,8 @@ def trained_base(steps: int):
     with tempfile.TemporaryDirectory() as folder:
         argv = [*TRAINED, f'--max_steps={steps}', f'--out_dir={folder}/base']
         config, _ = configure(Config, argv, '')
-        train.main(config, [], ['train.py', *argv])
+        with torch.inference_mode(False):
+            train.main(config, [], ['train.py', *argv])
         base, task, _, _ = load_model(f'{folder}/base')
     batch = task.eval_batch('test', 4, 0, 10_000)
     tokens = torch.as_tensor(batch.tokens).long()

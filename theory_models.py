@@ -39,14 +39,14 @@ class Construction(NamedTuple):
 def group_composition(table, n: int) -> Construction:
     """Thm 5.1: (#, g_1 .. g_n) -> g_1 g_2 .. g_n at the last position, for the group with table[g, h] = gh.
 
-    One layer, ceil(log2 n) loops. With b bits for an element and c = ceil(log2(n + 1)) for a position, d is
-    3 (b + c), d_ff |G|^2 + 6 b, as claimed, and there are 2 heads. In each loop position i gets
-    g_[2i-n-1]+ g_[2i-n]+: after l loops the last position holds the product of the last 2^l elements.
+    One layer, ceil(log2 n) loops. With b bits for an element and c for one of n + 1 positions (the theorem's
+    ceil(log2 n + 1) read as ceil(log2(n + 1))), d is 3 (b + c), d_ff |G|^2 + 6 b and there are 2 heads, as
+    claimed. In a loop position i gets g_[2i-n-1]+ g_[2i-n]+: after l loops position n holds the product of
+    the last 2^l elements. # is the identity, and has its embedding; n = 1 takes no loop.
 
     The proof as printed: the second position is [2i - n]+, printed as the first again; the query is plus the
-    wanted position's code (minus it would find the complement); a head is max(b, c) wide, not ceil(log2 n),
-    for a key has c bits and a value b. # is the identity, of which it has the embedding; n = 1 takes no loop.
-    Margin: the code of the wanted position scores SHARP c, any other at most SHARP (c - 2).
+    wanted position's code, for minus it finds the complement; a head is max(b, c) wide, not ceil(log2 n),
+    since a key has c bits and a value b. Margin: the wanted position scores SHARP c, others SHARP (c - 2).
     """
     table = torch.as_tensor(table).long()
     order = len(table)
@@ -113,79 +113,82 @@ def feed_forward_parts(block):
     return up.weight.detach(), bias, down.weight.detach().T, constant
 
 
+def hidden(base: LoopedGPT) -> int:
+    """Neurons of a layer."""
+    return base.blocks[0].feed_forward.up.out_features
+
+
 def simulate(base: LoopedGPT) -> Construction:
     """Thm 5.2: a base of L layers, R of them distinct, as one layer looped L times; # goes before the input.
 
-    The stream is (x, 1_R - e_r(l), l, 1[# here]), d + R + 2 wide; x is the base's, and 0 at # throughout.
-    A head for every head of a distinct layer, a neuron for every neuron; in loop l those of r(l) are on.
-
-    The proof as printed: an inactive head must be drawn to #, whose value is 0, and an active one kept from
-    it; printed is the opposite for the first, nothing for the second. Here a head has one more dimension,
-    where # alone has a key, and the query there is BOUND ((L + 1) off_r - l): l counts from 1, so that an
-    active head sees # at -BOUND l, an inactive one at BOUND or more. Hats of the schedule are not halved.
-    The bias after a distinct layer's neurons is to be switched too: a neuron each. So d_ff is
-    R (d_ff + 1) + L + 2. Nothing of B or C is added to what is on: no precision is lost, whatever BOUND is.
+    The stream is (x, 1_R - e_r(l), l, 1[# here]), d + R + 2 wide: x is the base's and 0 at # throughout, r(l)
+    the distinct layer that loop l applies. Heads and neurons are those of all distinct layers, and `switched`
+    keeps off those of others. d_ff is R (d_ff + 1) + L + 2, and a head one dimension wider than the base's.
     """
     check_class(base)
     distinct, r = layers_of(base)
-    L, R, config = len(r), len(distinct), base.config
-    s = Stream(x=config.n_embd, off=R, loop=1, dummy=1)
-    off = 1 - torch.eye(R)[r]  # (L, R)
+    L, R, d = len(r), len(distinct), base.config.n_embd
+    s = Stream(x=d, off=R, loop=1, dummy=1)
     heads, neurons = Heads(), Neurons(s)
     for i, block in enumerate(distinct):
-        one = torch.eye(R)[i]
-        switch = s.rows(off=BOUND * (L + 1) * one, loop=-BOUND)
-        for query, key, value, out in head_parts(block):
-            heads.add(torch.cat([s.rows(x=query), switch]), torch.cat([s.rows(x=key), s.eye('dummy')]),
-                      s.rows(x=value), s.rows(x=out))
-        reads, biases, out, constant = feed_forward_parts(block)
-        shut = s.rows(off=-BOUND * one, dummy=-BOUND)
-        neurons.add(s.rows(x=reads) + shut, biases, s.rows(x=out))
-        neurons.add(shut, 1.0, s.rows(x=constant))
+        switched(heads, neurons, block, i, L)
+    off = 1 - torch.eye(R)[r]  # (L, R)
     neurons.schedule('loop', torch.cat([off[1:] - off[:-1], torch.zeros(1, R)]), 'off')
     neurons.constant += s.rows(loop=1)[0]
-    d = config.n_embd
-    tokens = s.rows(x=torch.cat([base.token_embedding.weight.detach(), torch.zeros(1, d)]))
-    positions = s.rows(x=torch.cat([torch.zeros(1, d), base.position_embedding.weight.detach()]), off=off[0],
-                       loop=1, dummy=torch.eye(config.block_size + 1)[:, :1])
-    head = torch.cat([s.rows(x=base.head.weight.detach()), s.rows(loop=-BOUND)])  # never #
-    n_ff = distinct[0].feed_forward.up.out_features
-    claimed = dict(n_layer=1, n_embd=d + R + 2, n_ff=f'{R * n_ff} + O(L)', n_head=R * config.n_head,
-                   head_size=base.blocks[0].attention.head_size)
+    tokens, positions = (table.weight.detach() for table in (base.token_embedding, base.position_embedding))
+    tokens = s.rows(x=torch.cat([tokens, torch.zeros(1, d)]))
+    positions = s.rows(x=torch.cat([torch.zeros(1, d), positions]), off=off[0], loop=1,
+                       dummy=torch.eye(len(positions) + 1)[:, :1])
+    head = torch.cat([s.rows(x=base.head.weight.detach()), s.rows(loop=-BOUND)])  # # is never the answer
+    claimed = dict(n_layer=1, n_embd=d + R + 2, n_ff=f'{R * hidden(base)} + O(L)',
+                   n_head=R * base.config.n_head, head_size=base.blocks[0].attention.head_size)
     return Construction(assemble([(heads, neurons)], tokens, positions, head, L), L, claimed)
+
+
+def switched(heads: Heads, neurons: Neurons, block, i: int, L: int):
+    """Adds distinct layer i, which acts where off_i is 0, and not at #.
+
+    A head that is off must see # alone, whose value is 0, and one that is on must not see it. (In the proof #
+    scores -B in a head that is off, which is the wrong sign, and 0 in one that is on.) One dimension more,
+    where only # has a key, and the query BOUND ((L + 1) off_i - l) does both: as l counts from 1, # scores
+    BOUND or more, or -BOUND or less. A neuron reads -BOUND off_i - BOUND 1[# here] besides; so does one more,
+    for the constant that follows the neurons, which the proof leaves on. To what is on only zeros are
+    added: no precision is lost, however large BOUND is.
+    """
+    s, one = neurons.s, torch.eye(neurons.s.sizes['off'])[i]
+    switch = s.rows(off=BOUND * (L + 1) * one, loop=-BOUND)
+    for query, key, value, out in head_parts(block):
+        heads.add(torch.cat([s.rows(x=query), switch]), torch.cat([s.rows(x=key), s.eye('dummy')]),
+                  s.rows(x=value), s.rows(x=out))
+    reads, biases, out, constant = feed_forward_parts(block)
+    shut = s.rows(off=-BOUND * one, dummy=-BOUND)
+    neurons.add(s.rows(x=reads) + shut, biases, s.rows(x=out))
+    neurons.add(shut, 1.0, s.rows(x=constant))
 
 
 def p_hop(p: int, n: int, n_letters=4, n_head=3) -> Construction:
     """Cor. 5.3: (none, v_1 .. v_n) -> hop_p of every prefix, by one layer looped floor(log2 p) + 2 times.
 
-    Loop 1 finds f = find_1 (A, Def. A.1) as a number, which is 0 for none. Loop k + 2 looks up position f,
-    where f is find_(2^k): what it has as f gives find_(2^(k+1)), what it has as `token`, at first its own
-    letter, is hop of 2^k more hops, taken if bit k of p is 1. Three kinds of layer: find, bit 0, bit 1.
-
-    Shifting letters by one and then finding them takes 2 loops until f, and ceil(log2 p) + 2 in all, which
-    is one more than claimed unless p is a power of 2. To find in one loop a position must look for the last
-    equal letter strictly before it, while attention sees the position itself; no single score of few
-    dimensions grows with j up to i - 1 and is least at i. So positions are written in n_head - 1 digits, and
-    head t looks among those that share the digits above t and differ in digit t (of which attention, being
-    causal, sees the smaller): the lower t, the nearer, so the first head with a find is right. With the 3
-    heads of the corollary d is O(sqrt n), with 1 + log2(n + 1) heads it is O(log n), the claim's O~(1).
-    Margins: SHARP between equal letters, 2 SHARP between those, the position 0 that means none, and others.
+    Loop 1 finds f = find_1 (A, Def. A.1), a number, 0 for none. Loop k + 2 looks up position f = find_(2^k):
+    what stands there as f is find_(2^(k+1)); what stands there as `token`, at first its letter, is the hop of
+    what this one has and 2^k more, which it takes if bit k of p is 1. So there are three kinds of loop: find,
+    bit 0, bit 1. `find` takes n_head - 1 heads: with the 3 heads of the corollary d is O(sqrt(n)), with
+    1 + log2(n + 1) of them it is O(log n), as claimed. The two together are more than we know how to have.
     """
     if p < 1 or n_head < 2:
         raise ValueError(f'p={p}, n_head={n_head}: a hop takes at least p = 1 and 2 heads')
-    c = n_head - 1
-    base = next(b for b in range(2, n + 2) if b ** c > n)
-    loops = p.bit_length() + 1
-    s = Stream(letter=n_letters, token=n_letters, read=n_letters, f=1, read_f=1, found=c, digits=c * base,
-               one=1, place=1, square=1, after=1, start=1, loop=1, bit=1)
+    n_digits, loops = n_head - 1, p.bit_length() + 1
+    base = next(base for base in range(2, n + 2) if base ** n_digits > n)
+    s = Stream(letter=n_letters, token=n_letters, read=n_letters, f=1, read_f=1, found=n_digits,
+               digits=n_digits * base, one=1, place=1, square=1, after=1, start=1, loop=1, bit=1)
     i = torch.arange(n + 1)[:, None]
-    digits = torch.nn.functional.one_hot(i // base ** torch.arange(c) % base, base).flatten(1)
-    later = i > 0  # position 0, of 'none', matches nothing
+    digits = torch.nn.functional.one_hot(i // base ** torch.arange(n_digits) % base, base).flatten(1)
+    later = i > 0  # position 0, of 'none', shares nothing with others
     letters = torch.eye(n_letters + 1, n_letters)
     tokens = s.rows(letter=letters, token=letters)
     positions = s.rows(digits=digits * later, after=(i + 1) * later, start=~later, loop=1, **places(n + 1))
     heads, neurons = Heads(), Neurons(s)
-    for t in range(c):
+    for t in range(n_digits):
         find(heads, s, t, base, 2 * SHARP * (n + 2))
     heads.look_up(s, s.eye('f'), torch.cat([s.eye('f'), s.eye('token')]),
                   torch.cat([s.eye('read_f'), s.eye('read')]))
@@ -198,10 +201,17 @@ def p_hop(p: int, n: int, n_letters=4, n_head=3) -> Construction:
 
 
 def find(heads: Heads, s: Stream, t: int, base: int, unit: float):
-    """The last equal letter among the positions that differ first in digit t; writes its successor's number.
+    """Head t of the first loop: the last equal letter among the positions that differ in digit t, not above.
 
-    The letter, each shared digit above t and a different digit t count `unit`, the position SHARP; position
-    0 half a unit less than all of these.
+    find_1 is one after the last equal letter strictly before a position, which attention is not kept from
+    seeing. Letters shifted by one in a loop of its own, as usual, cost a loop: ceil(log2 p) + 2 in all. A
+    single score that grows up to i - 1 and is least at i we know only with n dimensions, or numbers as large
+    as e^n. So a head looks where digit t differs: never at i itself. Attention is causal, so the digit is
+    smaller there, and heads of lower t see nearer positions. Written is the number of the position after.
+
+    The letter, each shared digit above t and a different digit t count `unit`, the position SHARP a step, and
+    0, which means none, half a unit less than all of these. With unit = 2 SHARP (n + 2) any two keys that
+    matter are SHARP apart, at scores of which float32 loses less than 8 up to n = 512.
     """
     digit = s.eye('digits')
     same, differs = digit[(t + 1) * base:], digit[t * base:(t + 1) * base]
@@ -213,14 +223,13 @@ def find(heads: Heads, s: Stream, t: int, base: int, unit: float):
 
 
 def take(neurons: Neurons, n: int):
-    """What a loop does with what its heads bring; in loop 1 f is 0, and reads 0 at position 0."""
+    """What a loop does with what its heads bring; in loop 1 f is 0, and 0 is what stands at position 0."""
     s, wall = neurons.s, n + 2
-    c = s.sizes['found']
-    nearer = torch.ones(c, c).tril(-1)
-    first = s.rows(found=torch.eye(c) - wall * nearer, loop=-wall)
+    n_digits, read, token = s.sizes['found'], s.eye('read'), s.eye('token')
+    nearer = torch.ones(n_digits, n_digits).tril(-1)  # heads that go before head t
+    first = s.rows(found=torch.eye(n_digits) - wall * nearer, loop=-wall)
     neurons.add(first, wall, s.eye('f'))  # in loop 1 alone: the find of the first head that has one
     neurons.linear(s.eye('read_f') - s.eye('f'), s.eye('f'))
-    read, token = s.eye('read'), s.eye('token')
     neurons.add(torch.cat([read, token]) + s.rows(bit=1), -1.0, torch.cat([token, -token]))  # where bit is 1
     neurons.clear('found', 'read_f', 'read')
     neurons.constant += s.rows(loop=1)[0]
@@ -229,43 +238,25 @@ def take(neurons: Neurons, n: int):
 def think(base: LoopedGPT, m: int) -> Construction:
     """Thm 5.4: n tokens and m dummies # -> the same tokens and the base's m greedy thoughts, in m loops.
 
-    The block is the base's L layers and 3 more, for any n and m. `kept` is a position's input embedding, x
-    what the layers make of it, `told` the token itself, `open` 1 where it is a dummy still. A loop runs the
-    base, decodes every position (Lemma B.2), hands the results to the right (B.5) and lets the first dummy
-    take it (B.4), which is then open no more: the mask moves by one.
-
-    The proof as printed: its mask needs n, which no weight knows; here the dummies carry it. The mask needs
-    the block's input next to its output, so `kept`: the dimensions added are d + 4 V + 7, constant in n and
-    m. After the last loop a thought is there as an input embedding, which the output layer cannot read:
-    hence `told`. TF^m is, by the paper's recursion, the m-th token, the answer after m - 1 thoughts.
+    The block is the base's L layers and 3 more (`hand_on`), the same for any n and m: `open` is 1 at dummies,
+    so the weights need not know n, as the mask of the proof does. `kept` is a position's input embedding, x
+    what the layers make of it: a mask needs both. After the last loop a thought is there as an input
+    embedding, which the base's output layer cannot read: hence `told`, the token itself. That is d + 4 V + 7
+    dimensions more, constant in n and m. TF^m is, by the paper's recursion, the m-th token: the answer after
+    m - 1 thoughts.
     """
     check_class(base)
     distinct, r = layers_of(base)
     d, V, hs = base.config.n_embd, base.config.vocab_size, base.blocks[0].attention.head_size
     s = Stream(x=d, kept=d, told=V, gaps=V, guess=V, before=V, open=1, open_before=1, go=1, shut=1,
                one=1, place=1, square=1)
-    layers = [same_layer(s, distinct[i]) for i in r] + [(Heads(), Neurons(s)) for _ in range(3)]
-    (heads1, first), (_, second), (heads3, third) = layers[-3:]
-    embedding, out = base.token_embedding.weight.detach(), base.head.weight.detach()
-    told, before = s.eye('told'), s.eye('before')
-    shift(heads1, s, s.eye('open'), s.eye('open_before'), hs)
-    first.add(s.eye('open') - s.eye('open_before'), 0.0, s.rows(go=1, shut=-1))  # go: the first dummy alone
-    first.constant += s.rows(shut=1)[0]
-    argmax(first, second, s.rows(x=out), 'gaps', s.eye('guess'))
-    second.linear(s.eye('x'), -s.eye('x'))
-    shift(heads3, s, s.eye('guess'), before, hs)
-    gate(third, 'go', 'shut', before, None, told)
-    gate(third, 'go', 'shut', s.rows(before=embedding.T), None, s.eye('kept') + s.eye('x'))
-    third.linear(s.eye('kept'), s.eye('x'))
-    third.add(s.eye('go'), 0.0, -s.eye('open'))
-    third.clear('guess', 'before', 'open_before', 'go', 'shut')
+    embedding, position = (table.weight.detach() for table in (base.token_embedding, base.position_embedding))
+    layers = [same_layer(s, distinct[i]) for i in r] + hand_on(s, embedding, base.head.weight.detach(), hs)
     padded = torch.cat([embedding, torch.zeros(1, d)])
     tokens = s.rows(x=padded, kept=padded, told=torch.eye(V + 1, V), open=torch.eye(V + 1)[:, V:])
-    position = base.position_embedding.weight.detach()
     positions = s.rows(x=position, kept=position, **places(len(position)))
-    head = torch.cat([told, s.eye('open')])
-    n_ff = base.blocks[0].feed_forward.up.out_features
-    claimed = dict(n_layer=f'{len(r)} + O(1)', n_embd=f'{d} + O(1)', n_ff=f'{n_ff} + O(1)',
+    head = torch.cat([s.eye('told'), s.eye('open')])
+    claimed = dict(n_layer=f'{len(r)} + O(1)', n_embd=f'{d} + O(1)', n_ff=f'{hidden(base)} + O(1)',
                    n_head=f'{base.config.n_head} + O(1)', head_size=f'{hs} + O(1)')
     return Construction(assemble(layers, tokens, positions, head, m), m, claimed)
 
@@ -279,3 +270,24 @@ def same_layer(s: Stream, block) -> tuple[Heads, Neurons]:
     neurons.add(s.rows(x=reads), biases, s.rows(x=out))
     neurons.constant += s.rows(x=constant)[0]
     return heads, neurons
+
+
+def hand_on(s: Stream, embedding, output, head_size: int) -> list[tuple[Heads, Neurons]]:
+    """The three layers that end a loop: next tokens are handed to the right, where the first dummy takes it.
+
+    The mask of the proof, 1[i >= n + t] in loop t, lets all dummies take it, of which n + t is right; here go
+    = open_i - open_(i-1) is that one, and it is open no more. shut = 1 - go is written out for Lemma B.4.
+    """
+    (heads1, first), (heads2, second), (heads3, third) = layers = [(Heads(), Neurons(s)) for _ in range(3)]
+    shift(heads1, s, s.eye('open'), s.eye('open_before'))
+    first.add(s.eye('open') - s.eye('open_before'), 0.0, s.rows(go=1, shut=-1))
+    first.constant += s.rows(shut=1)[0]
+    argmax(first, second, s.rows(x=output), 'gaps', s.eye('guess'))  # Lemma B.2
+    second.linear(s.eye('x'), -s.eye('x'))
+    shift(heads3, s, s.eye('guess'), s.eye('before'), head_size)  # Lemma B.5
+    gate(third, 'go', 'shut', s.eye('before'), None, s.eye('told'))  # Lemma B.4
+    gate(third, 'go', 'shut', s.rows(before=embedding.T), None, s.eye('kept') + s.eye('x'))
+    third.linear(s.eye('kept'), s.eye('x'))
+    third.add(s.eye('go'), 0.0, -s.eye('open'))
+    third.clear('guess', 'before', 'open_before', 'go', 'shut')
+    return layers

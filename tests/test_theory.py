@@ -362,11 +362,13 @@ def test_p_hop_at_size(p, n_head):
 
 
 @pytest.mark.slow
-def test_a_base_trained_by_train_py_is_simulated(capsys):
-    config = theory.TheoryConfig(theorems=('5.2',), inputs=500, steps=60)
-    case = list(theory.simulation_cases(config))[-1]
-    row = theory.check(case)
-    assert 'trained' in case.name and row['mismatches'] == 0 and float(row['max_error']) < 1e-4
+def test_a_base_trained_by_train_py_is_simulated(tmp_path):
+    theory.main(['--theorems=5.2', '--inputs=500', '--steps=60', f'--out={tmp_path}/t.csv'])
+    with open(tmp_path / 't.csv', encoding='utf-8') as file:
+        *_, row = csv.DictReader(file)
+    assert row['case'].startswith('trained 4x1, accuracy') and row['inputs'] == '500'
+    assert row['mismatches'] == '0' and float(row['max_error']) < 1e-4
+    assert row['used'] == 'layers 1, d 134, ff 2058, heads 16 x 33'
 
 
 def test_codes_tell_numbers_apart():
