@@ -21,7 +21,7 @@ import torch
 
 import train
 from checkpoint import load_model
-from configurator import configure, one_line_errors
+from configurator import UserError, configure, one_line_errors
 from files import write_csv
 from length_tasks import LENGTH_TASKS
 from looped import LoopedGPT
@@ -272,7 +272,9 @@ def held_products(n: int) -> list[dict]:
 
 @torch.inference_mode()
 def main(argv):
-    config, _ = configure(TheoryConfig, argv, __doc__, positional='words')
+    config, words = configure(TheoryConfig, argv, __doc__, positional='words')
+    if words:
+        raise UserError(f'{words[0]}: theory.py takes options only, see --help')
     rows = []
     for theorem in config.theorems:
         for case in CASES[theorem](config):

@@ -13,7 +13,20 @@ from length_tasks import LENGTH_TASKS
 from looped import LoopedGPT
 from model import GPTConfig
 from tasks import group_table
-from theory_lemmas import PLACES_MAX, Heads, Neurons, Stream, argmax, assemble, codes, gate, places, shift
+from theory_lemmas import (
+    MARGIN,
+    PLACES_MAX,
+    SHARP,
+    Heads,
+    Neurons,
+    Stream,
+    argmax,
+    assemble,
+    codes,
+    gate,
+    places,
+    shift,
+)
 from theory_models import group_composition, p_hop, simulate, think
 from theory_rasp import PROGRAMS
 
@@ -92,12 +105,22 @@ def test_look_ups_are_exact_at_every_position_up_to_the_limit():
         places(n + 1)
 
 
+def test_a_key_behind_by_the_margin_weighs_nothing():
+    weights = torch.tensor([[0.0, -MARGIN, -2 * SHARP]]).softmax(-1)
+    assert weights.tolist() == [[1, 0, 0]] and torch.tensor([0.0, 2 - MARGIN]).softmax(-1)[1] > 0
+
+
 def test_a_schedule_changes_what_it_says_at_each_count():
     s, changes = Stream(l=1, out=3), torch.randint(-3, 4, (7, 3))
     neurons = Neurons(s)
     neurons.schedule('l', changes, 'out')
     y = run_layers([(Heads(), neurons)], s, state(s, 1, 7, l=torch.arange(1, 8)[:, None]))
     assert torch.equal(y[0, :, s.slices['out']], changes.float()) and neurons.count() == 7 + 2
+
+
+def test_codes_tell_numbers_apart():
+    code = codes(100, 7)
+    assert torch.equal((code @ code.T == 7), torch.eye(100).bool()) and code.abs().eq(1).all()
 
 
 # --- Thm 5.1
@@ -172,6 +195,7 @@ def test_simulation_equals_the_base_but_for_rounding(L, R):
     expected, logits = base(tokens), built.model(with_dummy, n_loops=L)[:, 1:]
     assert (logits[..., :-1] - expected).abs().max() < 1e-5 * expected.abs().max()
     assert torch.equal(logits.argmax(-1), expected.argmax(-1))
+    assert not logits.softmax(-1)[..., -1].any()  # # has no share in the distribution
 
 
 def test_simulation_of_a_trained_model_with_loops_of_its_own():
@@ -339,6 +363,8 @@ def test_mismatches_and_errors_are_counted():
 def test_a_theorem_that_is_not_there_is_refused():
     with pytest.raises(UserError, match='5.1, 5.2, 5.3, 5.4, B'):
         theory.main(['--theorems=5.1,5.9'])
+    with pytest.raises(UserError, match='options only'):
+        theory.main(['5.1'])
 
 
 # --- larger
@@ -369,8 +395,3 @@ def test_a_base_trained_by_train_py_is_simulated(tmp_path):
     assert row['case'].startswith('trained 4x1, accuracy') and row['inputs'] == '500'
     assert row['mismatches'] == '0' and float(row['max_error']) < 1e-4
     assert row['used'] == 'layers 1, d 134, ff 2058, heads 16 x 33'
-
-
-def test_codes_tell_numbers_apart():
-    code = codes(100, 7)
-    assert torch.equal((code @ code.T == 7), torch.eye(100).bool()) and code.abs().eq(1).all()
