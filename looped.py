@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from model import GPT, GPTConfig, KVCache
+from model import GPT, GPTConfig, KVCache, head_size_of
 from stages import Stage, distinct_layers, effective_depth, is_looped, parse_stages, with_loops
 
 RECOMPUTED = 4  # most blocks whose activations are there at once with checkpoint_loops
@@ -151,13 +151,14 @@ class LoopedGPT(GPT):
         """Training FLOPs a token: 6 x (parameters, once per use) + full-square attention over `length`.
 
         The head is included; the embedding table is a lookup and costs nothing, a tied one counts as head.
-        Attention: two products of 2 * length * C FLOPs forward, twice that backward, at every use of a block.
+        Attention: two products of 2 * length * width FLOPs forward, twice that backward, at every block use.
         """
         stages = with_loops(self.stages, n_loops)
         uses = sum(stage.loops * sum(p.numel() for block in blocks for p in block.parameters())
                    for stage, (_, blocks) in zip(stages, self.stage_blocks(), strict=True))
         uses += self.head.weight.numel() + sum(p.numel() for p in self.final_norm.parameters())
-        return 6 * uses + 12 * length * self.config.n_embd * effective_depth(stages)
+        width = self.config.n_head * head_size_of(self.config)
+        return 6 * uses + 12 * length * width * effective_depth(stages)
 
 
 def build_model(config, vocab_size: int, block_size: int, generator=None) -> LoopedGPT:

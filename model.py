@@ -25,11 +25,12 @@ class GPTConfig:
     n_ff: int = 0                 # 0: 4 * n_embd
     activation: str = 'gelu'      # gelu (tanh form, as GPT-2), relu, geglu (gated: a third matrix)
     positions: str = 'rope'       # rope, learned, none
-    norm: str = 'rmsnorm'         # rmsnorm, layernorm
+    norm: str = 'rmsnorm'         # rmsnorm, layernorm, none
     bias: bool = False            # biases in linear layers and layer norms
     tie_embeddings: bool = False
     dropout: float = 0.0
     init_std: float = 0.02
+    head_size: int = 0            # 0: n_embd / n_head
 
 
 class KVCache:
@@ -40,7 +41,7 @@ class KVCache:
     """
 
     def __init__(self, n_slots: int, batch: int, length_max: int, config: GPTConfig, device=None, dtype=None):
-        shape = (n_slots, batch, config.n_head, length_max, config.n_embd // config.n_head)
+        shape = (n_slots, batch, config.n_head, length_max, head_size_of(config))
         self.keys, self.values = (torch.zeros(shape, device=device, dtype=dtype) for _ in range(2))
         self.length, self.fillers, self.hidden = 0, None, None
 
@@ -78,7 +79,14 @@ class KVCache:
         return self.keys[slot, :, :, :end], self.values[slot, :, :, :end]
 
 
+def head_size_of(config: GPTConfig) -> int:
+    """Width of a head; only the constructions of theory.py set it apart from n_embd / n_head."""
+    return config.head_size or config.n_embd // config.n_head
+
+
 def make_norm(config: GPTConfig) -> nn.Module:
+    if config.norm == 'none':
+        return nn.Identity()
     if config.norm == 'layernorm':
         return nn.LayerNorm(config.n_embd, bias=config.bias)
     return nn.RMSNorm(config.n_embd, eps=1e-6)
@@ -131,13 +139,14 @@ class Attention(nn.Module):
 
     def __init__(self, config: GPTConfig):
         super().__init__()
-        self.n_head, self.dropout = config.n_head, config.dropout
-        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
-        self.proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+        self.n_head, self.head_size, self.dropout = config.n_head, head_size_of(config), config.dropout
+        width = self.n_head * self.head_size
+        self.qkv = nn.Linear(config.n_embd, 3 * width, bias=config.bias)
+        self.proj = nn.Linear(width, config.n_embd, bias=config.bias)
 
     def forward(self, x, rope=None, cache=None, slot=None):
-        B, T, C = x.shape
-        qkv = self.qkv(x).view(B, T, 3, self.n_head, C // self.n_head)
+        B, T, _ = x.shape
+        qkv = self.qkv(x).view(B, T, 3, self.n_head, self.head_size)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, nh, T, hs)
         if rope is not None:
             q, k = rotate(q, *rope), rotate(k, *rope)
@@ -145,7 +154,7 @@ class Attention(nn.Module):
             k, v = cache.update(slot, k, v)
         hidden = cache.hidden if cache is not None else None
         y = causal_attention(q, k, v, self.dropout if self.training else 0.0, hidden)
-        return self.proj(y.transpose(1, 2).reshape(B, T, C))
+        return self.proj(y.transpose(1, 2).reshape(B, T, self.n_head * self.head_size))
 
 
 class FeedForward(nn.Module):
@@ -246,7 +255,7 @@ class GPT(nn.Module):
         """cos and sin of the positions, or None."""
         if self.config.positions != 'rope':
             return None
-        return rope_table(positions, self.config.n_embd // self.config.n_head)
+        return rope_table(positions, head_size_of(self.config))
 
     def through_blocks(self, x, rope, n_loops=None, cache=None):
         assert n_loops is None, 'a plain GPT takes no loop count'

@@ -7,8 +7,9 @@ prints the table of these runs and writes it, its CSV and its figure: OUT.md, OU
 draws accuracy against length for B's methods (B, Fig. 4 and 5) and `steps` accuracy and confidence after
 every loop (B, Fig. 6); `similarity` how alike the layers of regularized runs are (A, Fig. 2). Of language
 models, `text` tables bits per byte, `downstream` makes A's Tables 3 and 4, `tasks` Tables 5 to 8; `isoplot`
-draws scores against log perplexity (A, Fig. 1), `scaling` against log depth. Runs that differ by their seed
-only are one row or line: mean and spread over seeds.
+draws scores against log perplexity (A, Fig. 1), `scaling` against log depth; `composition` draws A's Thm 5.1
+from what theory.py leaves. Runs that differ by their seed only are one row or line: mean and spread over
+seeds.
 """
 import os
 import re
@@ -24,6 +25,7 @@ from length_tasks import LENGTH_TASKS
 from plot_downstream import downstream, model_name, tasks
 from plot_lines import isoplot, scaling
 from stages import parse_stages, trained_loops
+from theory_figure import composition
 
 
 def read_run(folder: str) -> dict:
@@ -319,7 +321,8 @@ def demo(folders: list[str], config: PlotConfig):
 
 
 FIGURES = {'demo': demo, 'table': table, 'lengths': lengths, 'steps': steps, 'similarity': similarity,
-           'text': text, 'downstream': downstream, 'tasks': tasks, 'isoplot': isoplot, 'scaling': scaling}
+           'text': text, 'downstream': downstream, 'tasks': tasks, 'isoplot': isoplot, 'scaling': scaling,
+           'composition': composition}
 
 
 def main(argv):

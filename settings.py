@@ -17,7 +17,7 @@ class Config:
     block_size: int = 0              # most tokens in a sequence; 0 takes what the task needs
     activation: Literal['gelu', 'relu', 'geglu'] = 'gelu'          # of feed-forward layers; geglu has a gate
     positions: Literal['rope', 'learned', 'none'] = 'rope'         # positional encoding
-    norm: Literal['rmsnorm', 'layernorm'] = 'rmsnorm'              # before attention, feed-forward and head
+    norm: Literal['rmsnorm', 'layernorm', 'none'] = 'rmsnorm'      # before attention, feed-forward and head
     bias: bool = False               # biases in linear layers and layer norms
     tie_embeddings: bool = False     # the head shares the token embedding
     dropout: float = 0.0             # in training only
