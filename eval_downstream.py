@@ -97,36 +97,48 @@ def fitted(subject: Subject, loaded, number: int, n_new: int) -> Asked:
 def answer_task(subject: Subject, name: str, loaded, n_loops, config, runtime, path: str) -> list[dict]:
     """The answers to all items, in order: lines of `path`, which are read where they are there already.
 
-    Each process appends its own to `path`.part*; the first line of a file says under which settings.
+    Each process appends its own to `path`.partN; the first line of a file says under which settings.
     """
     n_new = config.max_new_tokens or TASKS[name].max_new * subject.scale
     settings = dict(task=name, step=subject.step, loops=n_loops, shots=len(loaded.shots), seed=config.seed,
                     items=len(loaded.items), source=loaded.source, max_new=n_new, dtype=runtime.dtype)
-    done = known_answers(path, settings)
+    done = known_answers([path, *parts_of(path)], settings)
     runtime.sum(0.0)  # all have read before any writes
     if len(done) < len(loaded.items):
         left = [fitted(subject, loaded, number, n_new) for number in range(len(loaded.items))
                 if number not in done]
-        with open(f'{path}.part{runtime.rank}', 'w', encoding='utf-8') as file:
-            for line in (settings, *(done.values() if runtime.main else ())):
-                file.write(json.dumps(line) + '\n')
+        part = f'{path}.part{runtime.rank}'
+        write_lines(part, [settings, *known_answers([part], settings).values()])  # without a half line
+        with open(part, 'a', encoding='utf-8') as file:
             for line in answers(subject, name, left, n_loops, n_new, config, runtime):
                 file.write(json.dumps(line, ensure_ascii=False) + '\n')
                 file.flush()
         runtime.sum(0.0)  # all have written
-        done = known_answers(path, settings)
-    return [done[number] for number in sorted(done)]
+        done = known_answers([path, *parts_of(path)], settings)
+    if runtime.main and parts_of(path):
+        write_lines(path, [settings, *scored(name, loaded, done)])
+        for part in parts_of(path):
+            os.remove(part)
+    return scored(name, loaded, done)
 
 
-def known_answers(path: str, settings: dict) -> dict:
-    """{number: answer} of `path` and its parts, where they were made under these settings."""
+def parts_of(path: str) -> list[str]:
+    return glob.glob(f'{glob.escape(path)}.part*')
+
+
+def write_lines(path: str, lines: list[dict]):
+    text = ''.join(json.dumps(line, ensure_ascii=False) + '\n' for line in lines)
+    write_atomically(path, lambda file: file.write(text))
+
+
+def known_answers(paths: list[str], settings: dict) -> dict:
+    """{number: answer} of those files that were made under these settings."""
     done = {}
-    for part in [path, *sorted(glob.glob(f'{glob.escape(path)}.part*'))]:
-        if os.path.exists(part):
-            with open(part, encoding='utf-8') as file:
-                lines = file.read().split('\n')
-            if lines[0] == json.dumps(settings):
-                done |= {line['number']: line for line in map(json.loads, filter(whole, lines[1:]))}
+    for path in filter(os.path.exists, paths):
+        with open(path, encoding='utf-8') as file:
+            lines = file.read().split('\n')
+        if lines[0] == json.dumps(settings, ensure_ascii=False):
+            done |= {line['number']: line for line in map(json.loads, filter(whole, lines[1:]))}
     return done
 
 
@@ -161,10 +173,11 @@ def answers(subject, name, asked: list[Asked], n_loops, n_new: int, config, runt
                                dropped=about[prompt.number].dropped, cut=about[prompt.number].cut)
 
 
-def scored(name: str, loaded, lines: list[dict]) -> list[dict]:
-    """The lines with golds and scores."""
-    return [line | dict(golds=loaded.items[line['number']].golds)
-            | TASKS[name].score(line['answer'], loaded.items[line['number']].golds) for line in lines]
+def scored(name: str, loaded, answered: dict) -> list[dict]:
+    """The answers in order, with golds and scores."""
+    golds = [item.golds for item in loaded.items]
+    return [answered[i] | dict(golds=golds[i]) | TASKS[name].score(answered[i]['answer'], golds[i])
+            for i in sorted(answered)]
 
 
 def row_of(name: str, loaded, lines: list[dict], **first) -> dict:
@@ -193,9 +206,8 @@ def evaluate(subject: Subject, config, runtime, folder: str):
             os.makedirs(os.path.dirname(answered), exist_ok=True)
             lines = answer_task(subject, name, loaded, n_loops, config, runtime, answered)
             if runtime.main:
-                lines = scored(name, loaded, lines)
                 rows.append(row_of(name, loaded, lines, step=subject.step, loops=loops))
-                keep(path, rows[-1], answered, lines)
+                keep(path, rows[-1])
                 print(describe(rows[-1]), flush=True)
         if runtime.main:
             print_groups(rows)
@@ -207,19 +219,11 @@ def load_task(name: str, config):
                 config.every_language)
 
 
-def keep(path: str, row: dict, answered: str, lines: list[dict]):
-    """The row into downstream.csv, the answers into one file instead of its parts."""
+def keep(path: str, row: dict):
+    """The row into downstream.csv, in place of one of the same step, loops and task."""
     def key(row):
         return str(row['step']), str(row['loops']), row['task']
     write_csv(path, [old for old in read_rows(path) if key(old) != key(row)] + [row])
-    parts = glob.glob(f'{glob.escape(answered)}.part*')
-    if parts:
-        with open(sorted(parts)[0], encoding='utf-8') as file:
-            settings = file.readline()
-        text = settings + ''.join(json.dumps(line, ensure_ascii=False) + '\n' for line in lines)
-        write_atomically(answered, lambda file: file.write(text))
-        for part in parts:
-            os.remove(part)
 
 
 def describe(row: dict) -> str:
@@ -272,6 +276,8 @@ def main(config, words):
         if config.loops and not is_looped(subject.model.stages):
             raise UserError(f'{words[0]} holds no loop, so --loops does not apply to it')
         evaluate(subject, config, runtime, folder)
+    if runtime.world > 1:
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == '__main__':

@@ -157,6 +157,8 @@ def main(argv):
             write_csv(os.path.join(folder, 'baselines.csv'), baselines)
         write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
         plot.loops_figure(folder, config.split)
+    if runtime.world > 1:
+        torch.distributed.destroy_process_group()
 
 
 def by_loops(model, task, runtime, config, stages) -> list[dict]:

@@ -350,3 +350,27 @@ def test_few_shot_evaluation_is_four_times_as_fast_as_one_by_one(tmp_path):
     with open(tmp_path / 'b.csv', encoding='utf-8') as file:
         faster = {row['method']: float(row['ours_is_faster']) for row in csv.DictReader(file)}
     assert faster['one by one, uncached'] > 4 and faster['nothing shared'] > 1.5, faster
+
+
+def test_two_processes_answer_as_one(tmp_path, root):
+    """The same rows and answers; what one of two wrote before a kill is kept by a single process."""
+    run = command(tmp_path / 'run', '--task=variables', '--p=16', '--length=256', '--supervise=answer',
+                  '--max_steps=20')
+    subprocess.run(run, cwd=root, check=True, capture_output=True)
+    asked = ['eval_downstream.py', str(tmp_path / 'run'), '--tasks=inline_depth0,inline_depth1', '--shots=0',
+             '--limit=100', '--batch_size=8', '--device=cpu', '--dtype=float32']
+    one = [sys.executable, *asked, f'--out_dir={tmp_path}/one']
+    subprocess.run(one, cwd=root, check=True, capture_output=True)
+    launcher = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    result = subprocess.run([*launcher, *asked, f'--out_dir={tmp_path}/two'], cwd=root, capture_output=True,
+                            text=True, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    assert result.returncode == 0 and result.stdout.count('inline_depth1') == 1, result.stderr
+    assert rows(tmp_path / 'one', 'downstream.csv') == rows(tmp_path / 'two', 'downstream.csv')
+    path, = (tmp_path / 'one' / 'downstream').glob('inline_depth1*')
+    other = tmp_path / 'two' / 'downstream' / path.name
+    assert other.read_text(encoding='utf-8') == path.read_text(encoding='utf-8')
+    lines = path.read_text(encoding='utf-8').splitlines(keepends=True)
+    path.with_name(path.name + '.part1').write_text(''.join(lines[:30]), encoding='utf-8')
+    path.unlink()
+    subprocess.run(one, cwd=root, check=True, capture_output=True)
+    assert path.read_text(encoding='utf-8') == other.read_text(encoding='utf-8')
