@@ -2,13 +2,17 @@
 
     python bench.py inference config/parity.py --out=results/table_inference
     python bench.py downstream --out=results/bench_downstream
+    python bench.py rows --rows=phop_step,decoding --out=results/bench
 
-inference: B's methods on one batch of a task (B, App. D, Table 1), beside the paper's times. downstream: the
-few-shot evaluator on a small GPT-2 of transformers, against the same without its short cuts and, where that
-is installed, lm-evaluation-harness. OUT.csv and OUT.md. Models are not trained: time depends on no weight.
+rows: training steps, start-up, decoding, optimizer and data against peers (bench_rows.py), with the share of
+the measured matmul peak; rows of OUT.csv that are not measured anew stay. inference: B's methods on one batch
+of a task (B, App. D, Table 1), beside the paper's times. downstream: the few-shot evaluator on a small GPT-2
+of transformers, against the same without its short cuts and, where that is installed, lm-evaluation-harness.
+OUT.csv and OUT.md. Models are not trained: time depends on no weight.
 """
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -19,10 +23,12 @@ from typing import Literal
 import torch
 
 from adapters import subject_of
+from bench_rows import ROWS, Case, matmul_peak
 from configurator import UserError, configure, one_line_errors
 from decoding import Prefix, Prompt, answer_batch, batches, common_length
 from drawing import markdown_table, write_table
 from fewshot import TASKS, load, prompt_of
+from files import read_rows
 from looped import build_model
 from plot import method_of
 from runtime import start
@@ -45,6 +51,7 @@ class BenchConfig:
     loops_max: int = 55              # T_max of the confidence rule; not stated in the paper
     repeats: int = 9                 # measurements of each method, in turn
     task: str = 'math_depth1'        # downstream: whose prompts, one of the generated tasks
+    rows: tuple[str, ...] = ()       # rows: some of bench_rows.py's (default: all)
     out: str = 'out/bench'           # path without its ending
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'          # auto: a GPU if there is one
@@ -53,6 +60,9 @@ class BenchConfig:
     def check(self):
         if min(self.length, self.batch, self.loops_max, self.repeats) < 1:
             raise ValueError('length, batch, loops_max and repeats must be at least 1')
+        for name in self.rows:
+            if name not in ROWS:
+                raise ValueError(f'no row {name!r}; there are {", ".join(ROWS)}')
 
 
 def methods(path: str, config, runtime):
@@ -86,20 +96,26 @@ def answers(name: str, model, task, config, runtime) -> dict:
     return {name: lambda: generate(model, tokens[:, :n_prompt], n_new)}
 
 
-@torch.inference_mode()
-def measure(named: dict, runtime, repeats: int) -> dict:
-    """Median milliseconds of each function, all in turn so that a busy moment meets every one of them."""
-    times = {name: [] for name in named}
+def clock(functions: list, runtime, repeats: int) -> list[list[float]]:
+    """Seconds of each function, all in turn so that a busy moment meets every one of them."""
+    times = [[] for _ in functions]
     for repeat in range(repeats + 1):  # the first warms up
-        for name, answer in named.items():
+        for function, own in zip(functions, times, strict=True):
             began = time.perf_counter()
-            with runtime.autocast():
-                answer()
+            function()
             if runtime.device.type == 'cuda':
                 torch.cuda.synchronize()
             if repeat:
-                times[name].append(1000 * (time.perf_counter() - began))
-    return {name: median(own) for name, own in times.items()}
+                own.append(time.perf_counter() - began)
+    return times
+
+
+@torch.inference_mode()
+def measure(named: dict, runtime, repeats: int) -> dict:
+    """Median milliseconds of each function under inference."""
+    with runtime.autocast():
+        times = clock(list(named.values()), runtime, repeats)
+    return {name: 1000 * median(own) for name, own in zip(named, times, strict=True)}
 
 
 def inference(path: str, config):
@@ -186,14 +202,56 @@ def downstream(config):
     write_table(rows, markdown_table(['method', 'examples a second', 'ours is faster'], lines), config.out)
 
 
+# --- rows against peers
+
+def rate_row(case: Case, runtime, repeats: int, peaks: dict) -> dict:
+    """A case measured: rates, the median ratio with its lowest and highest, MFU. Better is above 1."""
+    functions = [case.ours] + ([case.peer] if case.peer else [])
+    ours, *peers = clock(functions, runtime, repeats)
+    ratios = sorted(b / a for a, b in zip(ours, peers[0], strict=True)) if peers else []
+    row = dict(row=case.row, case=case.name, ours=f'{case.work / median(ours):.4g}',
+               peer=f'{case.work / median(peers[0]):.4g}' if peers else '', unit=case.unit)
+    row |= dict(zip(('ratio', 'low', 'high'), ('',) * 3, strict=True)) if not ratios else dict(
+        ratio=round(median(ratios), 2), low=round(ratios[0], 2), high=round(ratios[-1], 2))
+    mfu = round(case.flops / median(ours) / peaks[case.dtype], 3) if case.flops else ''
+    return row | dict(mfu=mfu, hardware=hardware(runtime), versions=f'torch {torch.__version__}')
+
+
+def hardware(runtime) -> str:
+    """The device and how many threads a CPU is used with."""
+    if runtime.device.type == 'cuda':
+        return torch.cuda.get_device_name()
+    return f'{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads'
+
+
+def rows(config):
+    """Measures cases against their peers, in turn; prints and writes all rows known."""
+    runtime = start(config.device, config.dtype, 'auto')
+    peaks = {dtype: matmul_peak(runtime.device, dtype) for dtype in ('float32', 'bfloat16')}
+    print(*runtime.notes, 'matmul peak: ' + ', '.join(f'{peak / 1e9:.0f} GFLOP/s in {dtype}'
+                                                      for dtype, peak in peaks.items()), sep='\n')
+    found = []
+    for name in config.rows or ROWS:
+        for case in ROWS[name](runtime):
+            found.append(rate_row(case, runtime, config.repeats, peaks))
+            print(' | '.join(str(found[-1][key]) for key in ('row', 'case', 'ours', 'unit', 'ratio', 'mfu')))
+    new = {(row['row'], row['case']) for row in found}
+    found = [row for row in read_rows(f'{config.out}.csv') if (row['row'], row['case']) not in new] + found
+    shown = ('row', 'case', 'ours', 'peer', 'unit', 'ratio', 'low', 'high', 'mfu')
+    lines = [[str(row[key]) for key in shown] for row in found]
+    write_table(found, markdown_table(list(shown), lines, left=2), config.out)
+
+
 def main(argv):
     config, words = configure(BenchConfig, argv, __doc__, positional='words')
     if words == ['downstream']:
         downstream(config)
+    elif words == ['rows']:
+        rows(config)
     elif len(words) == 2 and words[0] == 'inference':
         inference(words[1], config)
     else:
-        raise UserError("give 'downstream', or 'inference' and a configuration such as config/parity.py")
+        raise UserError("give rows, downstream, or inference and a configuration such as config/parity.py")
 
 
 if __name__ == '__main__':
