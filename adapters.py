@@ -23,6 +23,7 @@ CHARACTERS = 4  # to a token of GPT-2: how much longer an answer may be where to
 
 class Subject(NamedTuple):
     """A model with its tokens: `texts` (V,) has the text of each, `end` is the one at a text's end."""
+    name: str
     model: LoopedGPT
     encode: object
     decode: object
@@ -42,27 +43,45 @@ def subject_of(name: str, checkpoint: str = 'ckpt.pt', device='cpu') -> Subject:
     """The folder of a run, or 'gpt2:' and a name or folder of transformers."""
     if name.startswith('gpt2:'):
         model, tokens = load_gpt2(name.removeprefix('gpt2:'), device)
-        return with_tokens(model, tokens, END_OF_TEXT['gpt2'], 1, 0)
+        return with_tokens(name, model, tokens, END_OF_TEXT['gpt2'], 1, 0)
     model, task, step, _ = load_model(name, device, checkpoint)
+    named = f'{name}/{checkpoint}'
     if task.per_token:
-        scale = 1 if task.name == 'gpt2' else CHARACTERS
-        return with_tokens(model, task.tokenizer, END_OF_TEXT[task.name], scale, step)
+        try:
+            tokens, scale = task.tokenizer, 1 if task.name == 'gpt2' else CHARACTERS
+        except ValueError as error:  # its vocabulary cannot be downloaded
+            raise UserError(error) from None
+        return with_tokens(named, model, tokens, END_OF_TEXT[task.name], scale, step)
     if isinstance(task, Variables):
-        return with_tokens(model, task, task.end, CHARACTERS, step)
+        return with_tokens(named, model, Alphabet(task), task.end, 1, step)
     raise UserError(f'{name} has no tokenizer: the model knows the symbols of its own task only; '
                     'runs of --task=tokens and --task=variables can be asked')
 
 
-def with_tokens(model, tokens, end: int, scale: int, step: int) -> Subject:
+class Alphabet:
+    """The characters of a model trained on variable assignments alone, in one form and without shots."""
+
+    def __init__(self, task: Variables):
+        self.task, self.decode = task, task.decode
+
+    def encode(self, text: str) -> list[int]:
+        if unknown := sorted(set(text) - set(self.task.alphabet[:-2])):
+            raise UserError(f'the model knows problems of form={self.task.form} one at a time, not '
+                            f'{unknown[0]!r}: ask {self.task.form}_depth0 and such, with --shots=0')
+        return [self.task.number[character] for character in text]
+
+
+def with_tokens(name: str, model, tokens, end: int, scale: int, step: int) -> Subject:
     """`tokens` has encode and decode; what the vocabulary leaves free has no text."""
     def text(token):
         try:
             return tokens.decode([token])
         except (KeyError, IndexError):
             return ''
+    def encode(string):
+        return list(map(int, tokens.encode(string)))
     texts = [text(token) for token in range(model.config.vocab_size)]
-    return Subject(model, lambda string: list(map(int, tokens.encode(string))), tokens.decode, texts, end,
-                   scale, step)
+    return Subject(name, model, encode, tokens.decode, texts, end, scale, step)
 
 
 # --- GPT-2 checkpoints of transformers
@@ -83,26 +102,30 @@ class GPT2Tokens:
 def load_gpt2(name: str, device='cpu'):
     """(model, tokens) of a GPT-2-family checkpoint: a name on the hub or a folder."""
     try:
-        from transformers import AutoTokenizer, GPT2LMHeadModel
+        from transformers import AutoConfig, AutoTokenizer, GPT2LMHeadModel
         from transformers.utils import logging
     except ImportError:
         raise UserError('checkpoints of transformers need it: pip install transformers') from None
     logging.set_verbosity_error()
     try:
-        theirs = GPT2LMHeadModel.from_pretrained(name)
+        kind = AutoConfig.from_pretrained(name).model_type
+        theirs = GPT2LMHeadModel.from_pretrained(name) if kind == 'gpt2' else None
         tokens = GPT2Tokens(AutoTokenizer.from_pretrained(name))
     except Exception as error:  # the hub's errors are many
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f'gpt2:{name} could not be loaded: {reason}') from None
+    if theirs is None:
+        raise UserError(f'gpt2:{name} is a {kind}, not a GPT-2')
     return from_gpt2(theirs).to(device).eval(), tokens
 
 
 def from_gpt2(theirs) -> LoopedGPT:
     """The function of a GPT2LMHeadModel: Conv1D matrices are transposed, the head is the embedding."""
     c = theirs.config
-    if c.activation_function not in ('gelu_new', 'gelu_pytorch_tanh') or c.layer_norm_epsilon != 1e-5:
-        raise UserError(f'a GPT-2 with {c.activation_function} and epsilon {c.layer_norm_epsilon} is not '
-                        'what model.py computes')
+    if (c.activation_function not in ('gelu_new', 'gelu_pytorch_tanh') or c.layer_norm_epsilon != 1e-5
+            or not c.tie_word_embeddings):
+        raise UserError(f'a GPT-2 with {c.activation_function}, epsilon {c.layer_norm_epsilon} and '
+                        f'tie_word_embeddings={c.tie_word_embeddings} is not what model.py computes')
     config = GPTConfig(c.vocab_size, c.n_positions, c.n_layer, c.n_head, c.n_embd,
                        c.n_inner or 4 * c.n_embd, positions='learned', norm='layernorm', bias=True,
                        tie_embeddings=True)
@@ -189,7 +212,10 @@ def loglikelihoods(subject: Subject, pairs: list, loops, batch_size: int, runtim
 
 
 def generations(subject: Subject, asked: list, loops, batch_size: int, runtime) -> list[str]:
-    """Greedy continuations of (context, options) up to the first of options['until']."""
+    """Greedy continuations of (context, options) up to the first of options['until'].
+
+    max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's.
+    """
     out, size = [''] * len(asked), subject.model.config.block_size
     kinds = {}
     for i, (context, options) in enumerate(asked):
@@ -197,7 +223,7 @@ def generations(subject: Subject, asked: list, loops, batch_size: int, runtime) 
             raise UserError('the harness asks for samples; this adapter decodes greedily')
         until = options.get('until') or []
         until = (until,) if isinstance(until, str) else tuple(until)
-        n_new = options.get('max_gen_toks', 256)
+        n_new = min(options.get('max_gen_toks', 256), size // 2)
         kinds.setdefault((until, n_new), []).append(
             Prompt(i, subject.encode(context)[-(size - n_new + 1):]))
     for (until, n_new), prompts in kinds.items():

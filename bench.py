@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from statistics import median
 from typing import Literal
 
@@ -52,7 +53,7 @@ class BenchConfig:
     repeats: int = 9                 # measurements of each method, in turn
     task: str = 'math_depth1'        # downstream: whose prompts, one of the generated tasks
     rows: tuple[str, ...] = ()       # rows: some of bench_rows.py's (default: all)
-    out: str = 'out/bench'           # path without its ending
+    out: str = ''                    # path without its ending (default: out/bench_MODE)
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'          # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'   # auto: bfloat16 where the hardware has it
@@ -244,6 +245,9 @@ def rows(config):
 
 def main(argv):
     config, words = configure(BenchConfig, argv, __doc__, positional='words')
+    config.out = config.out or f'out/bench_{"".join(words[:1])}'
+    if words[:1] != ['inference'] and not find_spec('transformers'):
+        raise UserError("the peers need transformers: pip install -e '.[dev]'")
     if words == ['downstream']:
         downstream(config)
     elif words == ['rows']:

@@ -140,9 +140,10 @@ def decoding(runtime) -> Iterator[Case]:
 
 def sample_loops(runtime) -> Iterator[Case]:
     """T uniform in 1 .. 20, parity's shape: a batch that shrinks against 20 loops for all."""
-    model = LoopedGPT(GPTConfig(5, 24, 0, 4, 128, positions='none', norm='layernorm', bias=True), '1x20',
-                      torch.Generator().manual_seed(0), input_injection=True, norm_each_loop=True)
-    tokens, counts = torch.randint(0, 5, (64, 22)), torch.randint(1, 21, (64,))
+    config = GPTConfig(5, 24, 0, 4, 128, positions='none', norm='layernorm', bias=True)
+    model = LoopedGPT(config, '1x20', input_injection=True, norm_each_loop=True).to(runtime.device)
+    tokens = torch.randint(0, 5, (64, 22), device=runtime.device)
+    counts = torch.randint(1, 21, (64,))
 
     def padded():
         logits = torch.stack([logits for _, logits in model.logits_by_loop(tokens, 20)])
@@ -158,7 +159,8 @@ def optimizers(runtime) -> Iterator[Case]:
     shapes = [(3072, 1024), (1024, 1024), (4096, 1024), (1024, 4096), (1024,)] * 6 + [(24_000, 1024)]
 
     def step(make):
-        parameters = [torch.nn.Parameter(0.02 * torch.randn(shape)) for shape in shapes]
+        parameters = [torch.nn.Parameter(0.02 * torch.randn(shape, device=runtime.device))
+                      for shape in shapes]
         for parameter in parameters:
             parameter.grad = torch.randn_like(parameter)
         return make(parameters).step
@@ -172,7 +174,7 @@ def optimizers(runtime) -> Iterator[Case]:
 
 
 def data(runtime) -> Iterator[Case]:
-    """Examples a second of each task on one core, in the batches of its configuration."""
+    """Examples a second of each task on one core of the host, in the batches of its configuration."""
     for name in ('ghop', 'addition', 'igsm', 'group_laptop', 'variables_laptop', 'parity', 'copy',
                  'binary_addition', 'binary_sum', 'multiplication', 'unique_set'):
         config, _ = configure(Config, [f'config/{name}.py'], '')

@@ -70,14 +70,14 @@ def answer_batch(prefix: Prefix, rows: list[list], n_new: int, stops, share=True
     cache.begin_with(prefix.after(rows[0][:shared]))
     tokens, fillers = padded([row[shared:] for row in rows], stops.device)
     cache.pad(fillers)
-    answers, running = [[] for _ in rows], list(range(len(rows)))
+    answers, running, done = [[] for _ in rows], list(range(len(rows))), set()
     for _ in range(n_new):
         logits = prefix.model(tokens, n_loops=prefix.n_loops, cache=cache, last_only=True)
         tokens = logits[:, -1].argmax(-1, keepdim=True)  # (B, 1)
-        ended = stops[tokens[:, 0]].tolist()
-        for place, token in enumerate(tokens[:, 0].tolist()):
-            answers[running[place]].append(token)
-        left = [place for place, end in enumerate(ended) if not end]
+        for row, token, end in zip(running, tokens[:, 0].tolist(), stops[tokens[:, 0]].tolist(), strict=True):
+            answers[row].append(token)
+            done |= {row} if end else set()
+        left = [place for place, row in enumerate(running) if row not in done]
         if not left:
             break
         if 2 * len(left) <= len(running):

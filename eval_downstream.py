@@ -5,10 +5,11 @@
     torchrun --nproc_per_node=8 eval_downstream.py out/pile_12x2             # the same scores, on 8 GPUs
     python eval_downstream.py gpt2:openai-community/gpt2 --out_dir=out/gpt2  # a checkpoint of transformers
 
-Writes downstream.csv (a row a task) into the run's folder and every answer to downstream/*.jsonl. A run that
-was cut goes on where it was; tasks that are done are not asked again.
+Writes downstream.csv (a row a task) into the run's folder and every answer to downstream/*.jsonl; with
+--limit=N to downstream_limitN. A run that was cut goes on where it was; what is done is not asked again.
 """
 import glob
+import hashlib
 import json
 import os
 import sys
@@ -52,6 +53,8 @@ class DownstreamConfig:
             raise ValueError(f'shots={self.shots} must be -1 or more')
         if self.loops and min(self.loops) < 0:
             raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
+        if self.revision and (len(self.tasks) > 1 or self.tasks[0] not in TASKS):
+            raise ValueError('revision is a commit of one data set: name one task by --tasks')
         groups = {task.group for task in TASKS.values()}
         for name in self.tasks:
             if name not in TASKS and name not in groups and name != 'all':
@@ -74,7 +77,7 @@ from tqdm import tqdm
 import runtime as runtimes
 from adapters import Subject, subject_of
 from decoding import Prefix, Prompt, answer_batch, batches, common_length
-from stages import is_looped, trained_loops
+from stages import sweepable, trained_loops
 
 
 class Asked(NamedTuple):
@@ -87,6 +90,9 @@ class Asked(NamedTuple):
 def fitted(subject: Subject, loaded, number: int, n_new: int) -> Asked:
     """The prompt of an item; of one that is too long the first shots go, then its beginning."""
     item, room = loaded.items[number], subject.model.config.block_size - n_new + 1
+    if room < 1:
+        raise UserError(f'an answer of {n_new} tokens leaves no room for a prompt in a context of '
+                        f'{subject.model.config.block_size}; lower --max_new_tokens')
     for dropped in range(len(loaded.shots) + 1):
         tokens = subject.encode(prompt_of(item, loaded.shots[dropped:]))
         if len(tokens) <= room:
@@ -95,13 +101,15 @@ def fitted(subject: Subject, loaded, number: int, n_new: int) -> Asked:
 
 
 def answer_task(subject: Subject, name: str, loaded, n_loops, config, runtime, path: str) -> list[dict]:
-    """The answers to all items, in order: lines of `path`, which are read where they are there already.
+    """The scored answers to all items, in order (for the main process): lines of `path`, which is read where
+    it is there already.
 
     Each process appends its own to `path`.partN; the first line of a file says under which settings.
     """
     n_new = config.max_new_tokens or TASKS[name].max_new * subject.scale
-    settings = dict(task=name, step=subject.step, loops=n_loops, shots=len(loaded.shots), seed=config.seed,
-                    items=len(loaded.items), source=loaded.source, max_new=n_new, dtype=runtime.dtype)
+    asked = hashlib.sha256(json.dumps(loaded).encode('utf-8')).hexdigest()
+    settings = dict(model=subject.name, step=subject.step, loops=n_loops, task=name, shots=len(loaded.shots),
+                    asked=asked, max_new=n_new, dtype=runtime.dtype)
     done = known_answers([path, *parts_of(path)], settings)
     runtime.sum(0.0)  # all have read before any writes
     if len(done) < len(loaded.items):
@@ -114,8 +122,10 @@ def answer_task(subject: Subject, name: str, loaded, n_loops, config, runtime, p
                 file.write(json.dumps(line, ensure_ascii=False) + '\n')
                 file.flush()
         runtime.sum(0.0)  # all have written
-        done = known_answers([path, *parts_of(path)], settings)
-    if runtime.main and parts_of(path):
+    if not runtime.main:
+        return []
+    done = known_answers([path, *parts_of(path)], settings)
+    if parts_of(path):
         write_lines(path, [settings, *scored(name, loaded, done)])
         for part in parts_of(path):
             os.remove(part)
@@ -184,6 +194,8 @@ def row_of(name: str, loaded, lines: list[dict], **first) -> dict:
     """The task's row of downstream.csv."""
     task = TASKS[name]
     counted = [line for line in lines if line.get('human_f1', 1) >= HUMAN_F1_MIN]  # QuAC's rule
+    if not counted:
+        raise UserError(f'{name}: people agree on none of its {len(lines)} questions')
     score, error = mean_and_error([line[task.metric] for line in counted])
     more = {key: round(mean(line[key] for line in counted), 6) if key in lines[0] else ''
             for key in ('em', 'f1')}
@@ -195,19 +207,22 @@ def row_of(name: str, loaded, lines: list[dict], **first) -> dict:
 
 
 def evaluate(subject: Subject, config, runtime, folder: str):
-    """All tasks at all loop counts; rows go to downstream.csv as they come, in place of those before."""
-    path = os.path.join(folder, 'downstream.csv')
-    for n_loops in config.loops or (None,):
-        loops = trained_loops(subject.model.stages) if n_loops is None else n_loops
-        rows = []
+    """All tasks at all loop counts; rows go to downstream.csv as they come, in place of those before.
+
+    With --limit to downstream_limitN.csv, so that a quick look never takes the place of a whole evaluation.
+    """
+    base = os.path.join(folder, 'downstream' + (f'_limit{config.limit}' if config.limit else ''))
+    stages = subject.model.stages
+    for loops in config.loops or (trained_loops(stages),):
+        n_loops, rows = loops if sweepable(stages) else None, []
         for name in config.names():
             loaded = load_task(name, config)
-            answered = os.path.join(folder, 'downstream', f'{name}_step{subject.step}_loops{loops}.jsonl')
-            os.makedirs(os.path.dirname(answered), exist_ok=True)
+            answered = os.path.join(base, f'{name}_step{subject.step}_loops{loops}.jsonl')
+            os.makedirs(base, exist_ok=True)
             lines = answer_task(subject, name, loaded, n_loops, config, runtime, answered)
             if runtime.main:
                 rows.append(row_of(name, loaded, lines, step=subject.step, loops=loops))
-                keep(path, rows[-1])
+                keep(f'{base}.csv', rows[-1])
                 print(describe(rows[-1]), flush=True)
         if runtime.main:
             print_groups(rows)
@@ -229,6 +244,7 @@ def keep(path: str, row: dict):
 def describe(row: dict) -> str:
     """A row in words."""
     long = f"; {row['shots_dropped']} shots left out for length" * (row['shots_dropped'] > 0)
+    long += f"; {row['prompts_cut']} prompts cut at their beginning" * (row['prompts_cut'] > 0)
     chance = f"; copying one of the values {100 * row['baseline']:.1f}" if row['baseline'] != '' else ''
     error = f" +- {100 * row['standard_error']:.2f}" if row['standard_error'] != '' else ''
     return (f"step {row['step']}, loops {row['loops']}: {row['task']} {100 * row['score']:.2f}{error}% "
@@ -273,8 +289,8 @@ def main(config, words):
     runtime = runtimes.start(config.device, config.dtype, 'False')
     for name in checkpoints(words[0], config.checkpoint):
         subject = subject_of(words[0], name, runtime.device)
-        if config.loops and not is_looped(subject.model.stages):
-            raise UserError(f'{words[0]} holds no loop, so --loops does not apply to it')
+        if config.loops and not sweepable(subject.model.stages):
+            raise UserError(f'{words[0]} has no one loop count, so --loops does not apply to it')
         evaluate(subject, config, runtime, folder)
     if runtime.world > 1:
         torch.distributed.destroy_process_group()
@@ -282,7 +298,4 @@ def main(config, words):
 
 if __name__ == '__main__':
     with one_line_errors():
-        try:
-            main(config, words)
-        except ValueError as error:  # of a tokenizer: characters that it does not know, no vocabulary
-            raise UserError(error) from None
+        main(config, words)

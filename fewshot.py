@@ -1,7 +1,7 @@
 """The 19 few-shot tasks of A (Tables 5 to 8): where their data is, how they are asked and scored.
 
 A states the groups and 5 shots for math and primitives; prompts, splits and the metric of question answering
-are not stated (README.md, D15 to D19). A record becomes one item, or one for each turn of a dialogue, whose
+are not stated (README.md, D15). A record becomes one item, or one for each turn of a dialogue, whose
 gold history stands in the prompt. A task takes as its shots the last items of some records of the train
 split, drawn by a fixed seed: they are the same for all of its prompts.
 """
@@ -129,9 +129,10 @@ def from_official_quac(article) -> dict:
 
 
 def coqa(record):
-    """Golds of a turn are the first answer and three additional ones; CoQA's stories have no title."""
+    """Golds of a turn are the first answer and the additional ones, which train does not have."""
     first = record['answers']['input_text']
-    others = [record['additional_answers'][str(i)]['input_text'] for i in range(3)]
+    others = [more['input_text'] for more in (record.get('additional_answers') or {}).values() if more]
+    others = [more for more in others if len(more) == len(first)]
     golds = [list(own) for own in zip(first, *others, strict=True)]
     return open_book('', record['story'], record['questions']['input_text'], golds, first)
 
@@ -316,6 +317,8 @@ def load(name: str, shots: int, seed: int, data_dir='', revision='', limit=0, ev
             chosen[number] = own[-1].prompt + own[-1].answer
     scored = [number for number in range(len(test.records)) if train or number not in chosen]
     items = [item for number in scored for item in items_of(name, task, test, task.split, number)]
+    if not items:
+        raise UserError(f'{name}: no item is left to score in {test.name}')
     return Loaded(items[:limit or None], list(chosen.values()), test.name)
 
 

@@ -236,14 +236,17 @@ def text(folders: list[str], config: PlotConfig):
     rows = []
     for folder in folders:
         about, metrics = read_config(folder), read_csv(os.path.join(folder, 'metrics.csv'))
-        scores = read_csv(os.path.join(folder, 'test.csv'))
-        score, = (row['bits_per_byte'] for row in scores if row['loops'] == about['about']['loops'])
+        score = [row.get('bits_per_byte') for row in read_csv(os.path.join(folder, 'test.csv'))
+                 if row['loops'] == about['about']['loops']]
+        if len(score) != 1 or not isinstance(score[0], float):
+            raise UserError(f'{folder}/test.csv has no bits per byte at the trained loop count: text takes '
+                            'language models, after eval_tasks.py without --loops')
         rows.append(dict(model=model_name(about['config']), seed=about['config']['seed'],
                          parameters=about['about']['parameters'],
                          training_flops_per_token=about['about']['flops_per_token'],
                          tokens=int(metrics[-1]['tokens']),
                          training_minutes=round(training_minutes(dict(metrics=metrics)), 2),
-                         bits_per_byte=round(score, 4), similarity=matrix_similarity(folder)))
+                         bits_per_byte=round(score[0], 4), similarity=matrix_similarity(folder)))
     head = ['model', 'parameters', 'training FLOPs a token', 'tokens', 'training minutes', 'bits per byte',
             'cosine of matrices']
     lines = [[row['model'], f"{row['parameters']:,}", f"{row['training_flops_per_token']:,}",

@@ -55,11 +55,12 @@ def read_runs(folders: list[str]) -> list[dict]:
             if ours != theirs:
                 raise UserError(f"{first['folder']} has {key}={ours}, {run['folder']} {theirs}: give runs of "
                                 'one recipe')
-        for task, shots in run['shots'].items():
-            known = first['shots'].get(task, shots)
-            if shots != known:
-                raise UserError(f"{task} has {known:g} shots in {first['folder']}, {shots:g} in "
-                                f"{run['folder']}: run eval_downstream.py alike on both")
+        for task, asked in run['asked'].items():
+            known = first['asked'].get(task, asked)
+            if asked != known:
+                raise UserError(f"{task} has {known[0]:g} shots and {known[1]:g} items in {first['folder']}, "
+                                f"{asked[0]:g} and {asked[1]:g} in {run['folder']}: run eval_downstream.py "
+                                'alike on both')
         key = run['model'], run['config']['seed']
         if key in seen:
             raise UserError(f"{seen[key]} and {run['folder']} are both {key[0]} with seed {key[1]}")
@@ -68,16 +69,17 @@ def read_runs(folders: list[str]) -> list[dict]:
 
 
 def read_run(folder: str) -> dict:
-    """config.json with model (its name), stages, shots, scores {step: {task: Score}}, losses {step: row}.
+    """config.json with model (its name), stages, asked {task: (shots, items)}, scores {step: {task: Score}},
+    losses {step: row}.
 
     Scores and losses are those at the trained loop count.
     """
     run, path = read_config(folder), os.path.join(folder, 'downstream.csv')
     loops, remedy = run['about']['loops'], f'run python eval_downstream.py {folder}'
-    scores, shots = defaultdict(dict), {}
+    scores, asked = defaultdict(dict), {}
     for row in read_csv(path, remedy):
         if row['loops'] == loops:
-            shots[row['task']] = row['shots']
+            asked[row['task']] = row['shots'], row['count']
             error = row['standard_error'] or 0
             scores[int(row['step'])][row['task']] = Score(100 * row['score'], 100 * error)
     if not scores:
@@ -86,7 +88,7 @@ def read_run(folder: str) -> dict:
               if row['split'] == 'val' and row['loops'] == loops}
     config = run['config']
     return run | dict(folder=folder, model=model_name(config), stages=parse_stages(config['stages']),
-                      shots=shots, scores=scores, losses=losses,
+                      asked=asked, scores=scores, losses=losses,
                       of_papers_width=config.get('n_embd') == PAPER_WIDTH)
 
 

@@ -4,13 +4,16 @@
 """
 import matplotlib.pyplot as plt
 
+from configurator import UserError
 from drawing import read_csv, save
 
 
 def composition(files: list[str], config):
     """Rows are loops, columns positions; the darker, the more factors. Rows of the CSV are theory.py's."""
-    rows = [{name: int(value) for name, value in row.items()}
-            for row in read_csv(files[0], 'python theory.py writes one')]
+    rows = read_csv(files[0], 'python theory.py writes one')
+    if not rows or set(rows[0]) != {'loop', 'position', 'first', 'last'}:
+        raise UserError(f'{files[0]} has no products by loop and position; python theory.py writes one')
+    rows = [{name: int(value) for name, value in row.items()} for row in rows]
     loops, n = max(row['loop'] for row in rows), max(row['position'] for row in rows)
     figure, axes = plt.subplots(figsize=(0.9 + 0.82 * n, 1.1 + 0.55 * loops))
     held = [[0] * (n + 1) for _ in range(loops + 1)]

@@ -3,5 +3,5 @@ from config.length_laptop import *
 
 task = 'copy'
 stages = '2x20'
-interval = 900
-max_steps = 26_000
+interval = 850
+max_steps = 19_500

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A's language models on the Pile, with downstream scores: Tables 3 to 8, Figure 1, the scaling law. A model at a time on
-# the GPUs of this machine (NPROC, all by default); what is finished is skipped, what was cut goes on. Days of 8 H100
-# each: `python train.py config/pile_24x1.py --dry_run=True`. MODELS="12x1 12x2" takes fewer.
+# A's language models on the Pile, with downstream scores: Tables 3 to 8, Figure 1, the scaling law. One model at a
+# time on the GPUs of this machine (NPROC, all by default); what is finished is skipped, what was cut goes on. Each
+# takes days of 8 H100: `python train.py config/pile_24x1.py --dry_run=True`. MODELS="12x1 12x2" takes fewer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,4 +19,4 @@ done
 [ ${#folders[@]} = 0 ] || python plot.py downstream "${folders[@]}" --out=results/table3
 [ ${#folders[@]} = 0 ] || python plot.py tasks "${folders[@]}" --out=results/table5_8
 [ ${#folders[@]} = 0 ] || python plot.py isoplot "${folders[@]}" --first_step=120000 --out=results/fig1
-[ ${#depths[@]} = 0 ] || python plot.py scaling "${depths[@]}" --out=results/scaling
+case " ${depths[*]} " in *_4x[2-9]* | *_4x12*) python plot.py scaling "${depths[@]}" --out=results/scaling ;; esac

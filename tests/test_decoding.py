@@ -90,18 +90,36 @@ def test_what_rows_share_is_computed_once():
 
 
 def test_rows_that_are_done_leave_the_batch(monkeypatch):
-    model, widths, steps = model_of('1x2'), [], []
-    rows = [[1, 2, 3]] * 8
-    answers = iter([[7] * 4 + [1] * 4, [7] * 2 + [3] * 2, [7, 4], [7]])
+    """Rows end one after another and go on with other tokens: from half on the batch is a smaller one."""
+    model, widths = model_of('1x2'), []
+    ends = {1: 1, 2: 2, 3: 3, 4: 5}  # row (its last prompt token): the step at which it ends
+    steps = iter(range(1, 99))
 
-    def forward(tokens, **_):
+    def forward(tokens, cache, **_):
         widths.append(len(tokens))
-        steps.append(next(answers))
-        return torch.nn.functional.one_hot(torch.tensor(steps[-1]), 20).float()[:, None]
+        step = next(steps)
+        said = [7 if ends[row] == step else 1 for row in cache.rows]
+        return torch.nn.functional.one_hot(torch.tensor(said), 20).float()[:, None]
+
+    class Cache:
+        def __init__(self):
+            self.rows = [1, 2, 3, 4]
+
+        def keep(self, places):
+            self.rows = [self.rows[place] for place in places]
+
+        def pad(self, fillers):
+            pass
+
+        def begin_with(self, other):
+            pass
     monkeypatch.setattr(model, 'forward', forward)
     kept = Prefix(model, [])
-    got = answer_batch(kept, rows, 9, STOPS, share=False)
-    assert widths == [8, 4, 2, 1] and got == [[7]] * 4 + [[1, 7], [1, 7], [1, 3, 7], [1, 3, 4, 7]]
+    monkeypatch.setattr(kept, 'empty', lambda *_: Cache())
+    monkeypatch.setattr(kept, 'after', lambda _: None)
+    got = answer_batch(kept, [[row] for row in ends], 20, STOPS, share=False)
+    assert widths == [4, 4, 2, 1, 1]
+    assert got == [[7], [1, 7], [1, 1, 7], [1, 1, 1, 1, 7]]
 
 
 def test_batches_hold_one_context_and_similar_lengths():

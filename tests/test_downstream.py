@@ -15,6 +15,7 @@ import fewshot
 from configurator import UserError, configure
 from eval_downstream import DownstreamConfig
 from fewshot import ALL, TASKS, load, prompt_of
+from stages import parse_stages
 from tokens import Bytes, ShardWriter
 
 LM = dict(task='tokens', tokenizer='bytes', vocab_size=257, block_size=600, stages='1x2', n_embd=32, n_head=2,
@@ -45,12 +46,13 @@ def ask(folder, *arguments):
     config, words = configure(DownstreamConfig, [str(folder), '--device=cpu', '--dtype=float32', *arguments],
                               '', positional='words')
     eval_downstream.main(config, words)
-    with open(f'{config.out_dir or folder}/downstream.csv', encoding='utf-8', newline='') as file:
+    limited = f'_limit{config.limit}' if config.limit else ''
+    with open(f'{config.out_dir or folder}/downstream{limited}.csv', encoding='utf-8', newline='') as file:
         return list(csv.DictReader(file))
 
 
 def lines_of(folder, name):
-    path, = folder.glob(f'downstream/{name}_step*.jsonl')
+    path, = folder.glob(f'downstream*/{name}_step*.jsonl')
     return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()[1:]]
 
 
@@ -113,10 +115,10 @@ def test_golds_score_100_and_nonsense_0(name, data, monkeypatch, tmp_path):
                            prompt_tokens=1, dropped=0, cut=False)
         return answers
     loaded = load(name, TASKS[name].shots, 0, data)
-    subject = eval_downstream.Subject(None, Bytes().encode, None, [], 256, 4, 7)
-    model = type('Model', (), dict(stages=[], config=type('Config', (), dict(block_size=10 ** 6))))
+    subject = eval_downstream.Subject('golds', None, Bytes().encode, None, [], 256, 4, 7)
+    sizes = type('Config', (), dict(block_size=10 ** 6))
+    model = type('Model', (), dict(stages=parse_stages('2x1'), config=sizes))
     monkeypatch.setattr(eval_downstream, 'subject_of', lambda *_: subject._replace(model=model))
-    monkeypatch.setattr(eval_downstream, 'trained_loops', lambda _: 1)
     for tell, score in ((lambda item: item.answer.strip(), 1), (lambda item: 'zebra 999983', 0)):
         monkeypatch.setattr(eval_downstream, 'answers', answering(tell))
         row, = ask(tmp_path / str(score), f'--tasks={name}', f'--data_dir={data}')
@@ -247,11 +249,12 @@ def test_a_missing_field_is_named(name, change, says, data, tmp_path):
     (['--tasks=squadv2'], "no task 'squadv2'; did you mean squad_v2"),
     (['--tasks=drop', '--data_dir=nowhere'], 'nowhere/drop has no validation.parquet'),
     (['--checkpoint=all', '--tasks=drop', '--out_dir=elsewhere'], 'has no step_'),
+    (['--revision=abc'], 'name one task'), (['--tasks=drop', '--max_new_tokens=700'], 'leaves no room'),
     (['--limit=-1'], 'limit'), (['--loops=-1'], 'cannot be negative')])
-def test_bad_input_is_one_line(trained, arguments, says, tmp_path):
+def test_bad_input_is_one_line(trained, data, arguments, says, tmp_path):
     folder = tmp_path if '--checkpoint=all' in arguments else trained
     with pytest.raises(UserError, match=says) as error:
-        ask(folder, *arguments)
+        ask(folder, *arguments, *([] if '--data_dir' in str(arguments) else [f'--data_dir={data}']))
     assert '\n' not in str(error.value)
 
 
@@ -266,7 +269,7 @@ def test_no_network_says_what_to_fetch(monkeypatch):
 
 
 def test_the_hubs_names_and_files_are_asked_for(monkeypatch):
-    """Every id, configuration, split and file of the tasks reaches the library as it is listed."""
+    """Every id, configuration, split and file of the tasks reaches the library as it is listed here."""
     import datasets
     asked = []
 
@@ -280,16 +283,49 @@ def test_the_hubs_names_and_files_are_asked_for(monkeypatch):
             asked[-1] += (split,)
             return [MAKERS[name](i) for i in range(1, 9)]
     monkeypatch.setattr(datasets, 'load_dataset_builder', lambda path, config, data_files, revision: (
-        asked.append((path, config, data_files, revision)) or Builder()))
-    for name in ('svamp', 'quac', 'mawps_singleop', 'triviaqa'):
+        asked.append((path, config, *(data_files or {}).values(), *filter(None, [revision]))) or Builder()))
+    for name in MAKERS:
         loaded = load(name, 1, 0)
         assert loaded.source.endswith('@abc') and loaded.items
-    assert asked == [
-        ('ChilleD/SVAMP', None, None, None, 'train+test'),
-        *(('allenai/quac', None, {split: f'plain_text/{split}/0000.parquet'}, 'refs/convert/parquet', split)
-          for split in ('validation', 'train')),
-        ('HuggingFaceTB/math_tasks', None, {'train': 'data/mawps/singleop.jsonl'}, None, 'train'),
-        *(('mandarjoshi/trivia_qa', 'rc.nocontext', None, None, split) for split in ('validation', 'train'))]
+    tydi, quac = 'google-research-datasets/tydiqa', 'plain_text/{}/0000.parquet'
+
+    def both(path, config, scored='validation'):
+        return [(path, config, split) for split in (scored, 'train')]
+    expected = [
+        *both('mandarjoshi/trivia_qa', 'rc.nocontext'), *2 * both(tydi, 'secondary_task'),
+        *both('google-research-datasets/nq_open', 'nq_open'),
+        *both('stanfordnlp/web_questions', None, 'test'), *both('rajpurkar/squad_v2', 'squad_v2'),
+        *both('EleutherAI/drop', None), *both('EleutherAI/coqa', None),
+        *[('allenai/quac', None, quac.format(split), 'refs/convert/parquet', split)
+          for split in ('validation', 'train')],
+        ('EleutherAI/asdiv', 'asdiv', 'validation'), ('ChilleD/SVAMP', None, 'train+test'),
+        *[('HuggingFaceTB/math_tasks', None, f'data/mawps/{kind}.jsonl', 'train')
+          for kind in ('addsub', 'multiarith', 'singleeq', 'singleop')]]
+    assert sorted(asked, key=str) == sorted(expected, key=str)
+
+
+def test_the_printed_prompts_are_those_of_the_tasks(data):
+    with open('docs/prompts.md', encoding='utf-8') as file:
+        text = file.read()
+    for name in ALL:
+        loaded = load(name, 1, 0, data)
+        section = text[text.index(f'## {name}\n'):].split('## ')[1]
+        assert f'```text\n{prompt_of(loaded.items[0], loaded.shots)}\n```' in section
+
+
+def test_answers_of_another_model_or_other_questions_are_not_taken(trained, data, tmp_path):
+    """The same folder, step and task; what differs is the checkpoint, the loops, or what is asked."""
+    def asked_anew(*arguments):
+        called = []
+        with pytest.MonkeyPatch.context() as patch:
+            real = eval_downstream.answer_batch
+            patch.setattr(eval_downstream, 'answer_batch', lambda *more: called.append(1) or real(*more))
+            ask(trained, f'--data_dir={data}', '--tasks=tydiqa_goldp', f'--out_dir={tmp_path}', *arguments)
+        return bool(called)
+    assert asked_anew() and not asked_anew() and not asked_anew('--loops=2')  # two is as trained
+    assert not asked_anew('--loops=2,2') and asked_anew('--limit=4') and not asked_anew()
+    assert asked_anew('--every_language=True') and asked_anew('--seed=1') and asked_anew('--loops=1')
+    assert asked_anew('--checkpoint=best.pt')
 
 
 def test_a_model_without_a_tokenizer_is_refused(tmp_path):
@@ -310,9 +346,10 @@ def test_a_trained_model_of_variables_is_asked_in_its_own_alphabet(tmp_path):
     """Its prompts take no shots; those of another form hold characters that it does not know."""
     folder = run(tmp_path / 'run', task='variables', p=(16,), length=256, supervise='answer', max_steps=3)
     row, = ask(folder, '--tasks=inline_depth1', '--shots=0', '--limit=20')
-    assert row['count'] == '20' and row['shots'] == '0'
-    with pytest.raises(ValueError, match='the prompt holds'):
-        ask(folder, '--tasks=math_depth0', '--shots=0', '--limit=20')
+    assert (row['count'], row['shots'], row['prompts_cut']) == ('20', '0', '0')
+    for arguments in (['--tasks=math_depth0', '--shots=0'], ['--tasks=inline_depth0']):
+        with pytest.raises(UserError, match='form=inline one at a time.* with --shots=0'):
+            ask(folder, *arguments)
 
 
 def test_torch_is_not_needed_to_list_errors(root):

@@ -222,7 +222,7 @@ def test_what_is_refused(tmp_path):
     path = tmp_path / 'd' / 'downstream.csv'
     text = path.read_text(encoding='utf-8')
     path.write_text(text.replace('coqa,,5,', 'coqa,,1,'), encoding='utf-8')
-    with pytest.raises(UserError, match='coqa has 5 shots in .*a, 1 in .*d'):
+    with pytest.raises(UserError, match='coqa has 5 shots and 100 items in .*a, 1 and 100 in .*d'):
         plot.main(['tasks', a, d, f'--out={tmp_path}/t'])
     path.write_text(text.replace('\n30,1,', '\n30,3,'), encoding='utf-8')
     with pytest.raises(UserError, match='lacks the trained loop count 1; run python eval_downstream.py .*d$'):
