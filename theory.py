@@ -1,7 +1,7 @@
 """A's theorems, and two programs of B, as weights that run: the table of what their models compute.
 
     python theory.py                  # a small grid, and a trained base model for Thm 5.2: minutes
-    python theory.py --full=True      # the whole grid: hours on one core
+    python theory.py --full=True      # the whole grid: about an hour on one core
     python plot.py composition results/theory_group.csv --out=results/theory_group
 
 Weights are built by theory_models.py and theory_rasp.py, run through looped.py in float32, and compared
