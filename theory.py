@@ -22,6 +22,7 @@ import torch
 import train
 from checkpoint import load_model
 from configurator import UserError, configure, one_line_errors
+from drawing import markdown_table
 from files import write_csv
 from length_tasks import LENGTH_TASKS
 from looped import LoopedGPT
@@ -240,16 +241,16 @@ def sizes(of: dict) -> str:
 
 def summary(rows: list[dict]) -> str:
     """A Markdown table, a line for each theorem."""
-    lines = ['| theorem | cases | inputs | mismatches | max error | wrong with one loop fewer |',
-             '|---|---:|---:|---:|---:|---:|']
+    lines = []
     for theorem in dict.fromkeys(row['theorem'] for row in rows):
         own = [row for row in rows if row['theorem'] == theorem]
         fewer = [row['mismatches_one_loop_fewer'] / row['inputs'] for row in own if row['loops']]
         errors = [float(row['max_error']) for row in own if row['max_error']]
         worst = f'{max(errors):.0e}' if errors else ''
-        lines.append(f"| {theorem} | {len(own)} | {sum(row['inputs'] for row in own):,} | "
-                     f"{sum(row['mismatches'] for row in own)} | {worst} | {100 * min(fewer):.0f}% or more |")
-    return '\n'.join(lines)
+        lines.append([theorem, str(len(own)), f"{sum(row['inputs'] for row in own):,}",
+                      str(sum(row['mismatches'] for row in own)), worst, f'{100 * min(fewer):.0f}% or more'])
+    head = ['theorem', 'cases', 'inputs', 'mismatches', 'max error', 'wrong with one loop fewer']
+    return markdown_table(head, lines)
 
 
 def held_products(n: int) -> list[dict]:
