@@ -43,7 +43,7 @@ def subject_of(name: str, checkpoint: str = 'ckpt.pt', device='cpu') -> Subject:
     """The folder of a run, or 'gpt2:' and a name or folder of transformers."""
     if name.startswith('gpt2:'):
         model, tokens = load_gpt2(name.removeprefix('gpt2:'), device)
-        return with_tokens(name, model, tokens, END_OF_TEXT['gpt2'], 1, 0)
+        return with_tokens(name, model, tokens, tokens.end, 1, 0)
     model, task, step, _ = load_model(name, device, checkpoint)
     named = f'{name}/{checkpoint}'
     if task.per_token:
@@ -78,8 +78,10 @@ def with_tokens(name: str, model, tokens, end: int, scale: int, step: int) -> Su
             return tokens.decode([token])
         except (KeyError, IndexError):
             return ''
+
     def encode(string):
         return list(map(int, tokens.encode(string)))
+
     texts = [text(token) for token in range(model.config.vocab_size)]
     return Subject(name, model, encode, tokens.decode, texts, end, scale, step)
 
@@ -90,7 +92,7 @@ class GPT2Tokens:
     """The tokenizer that lies beside a checkpoint of transformers, with the interface of tokens.py."""
 
     def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
+        self.tokenizer, self.end = tokenizer, tokenizer.eos_token_id
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False, verbose=False)['input_ids']

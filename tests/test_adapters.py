@@ -35,7 +35,7 @@ def test_a_gpt2_checkpoint_computes_what_transformers_computes(gpt2):
     with torch.inference_mode():
         torch.testing.assert_close(model(ids), theirs(ids).logits, rtol=1e-4, atol=1e-4)
     assert tokens.decode(ids[0].tolist()) == 'The first mill was built by Ada Grey.\n'
-    assert tokens.decode([256]) == ''
+    assert tokens.decode([256]) == '' and adapters.subject_of(f'gpt2:{folder}').end == 256
 
 
 def test_a_gpt2_checkpoint_answers_as_transformers_generates(gpt2, data, tmp_path):  # noqa: F811
