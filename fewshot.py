@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import metrics
 from configurator import UserError
+from files import import_datasets
 from variables import generate, to_text
 
 EXAMPLES = 1000  # of each reasoning primitive
@@ -226,12 +227,7 @@ def read_split(name: str, split: str, data_dir: str = '', revision: str = '') ->
 
     None where the folder has no such split. UserError where the data cannot be had.
     """
-    task = TASKS[name]
-    try:
-        import datasets
-    except ImportError:
-        raise UserError("the downstream tasks need datasets: pip install -e '.[data]'") from None
-    datasets.disable_progress_bars()
+    task, datasets = TASKS[name], import_datasets()
     if not data_dir:
         files = task.files.format(split) or None
         return from_hub(datasets, task, split, files, revision or task.revision or None)

@@ -1,6 +1,8 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Files that are whole or absent, whatever happens while they are written; and the library of data sets."""
 import csv
 import os
+
+from configurator import UserError
 
 
 def write_atomically(path: str, write, mode='w'):
@@ -15,6 +17,18 @@ def write_atomically(path: str, write, mode='w'):
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def import_datasets():
+    """The package datasets, without progress bars and its many lines about a network that is not there."""
+    try:
+        import datasets
+        from huggingface_hub.utils import logging
+    except ImportError:
+        raise UserError("data sets need datasets and zstandard: pip install -e '.[data]'") from None
+    datasets.disable_progress_bars()
+    logging.set_verbosity_error()
+    return datasets
 
 
 def read_rows(path: str) -> list[dict]:

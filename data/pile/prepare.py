@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from tqdm import tqdm
 
 from configurator import UserError, configure, one_line_errors
+from files import import_datasets
 from tokens import END_OF_TEXT, GPT2, ShardWriter
 
 SOURCE = 'monology/pile-uncopyrighted'
@@ -46,11 +47,7 @@ class PrepareConfig:
 
 def open_source(config, split: str):
     """The documents of a split as a stream of records with a field 'text'."""
-    try:
-        import datasets
-    except ImportError:
-        raise UserError("the Pile needs datasets and zstandard: pip install -e '.[data]'") from None
-    datasets.disable_progress_bars()
+    datasets = import_datasets()
     try:
         if config.data_files:
             path = config.data_files.split(',')[list(SPLITS).index(split)]
