@@ -13,6 +13,7 @@ import numpy as np
 from task import IGNORE, Batch, Text, check_starts, rngs
 
 WIDTH, VALUE_MAX, DEPTH_MAX = 5, 25, 4  # 5 * (4 + 1) of the 26 letters
+QUESTIONS = 20
 MATH = ('The following is a set of simple mathematical equations.\n\n{lines}\n'
         'What is the numerical value of {query}?\nAnswer:')
 CODE = ('The following is a very short Python program. Use the program to resolve the value of the '
@@ -27,12 +28,12 @@ FORMS = {  # template, assignment, what joins the assignments, what stands befor
 class Assignment(NamedTuple):
     """The assignments (name, value or name) in order, the variable asked for, and its value.
 
-    `others` has the other variables of its depth and their values, in random order.
+    `more` has QUESTIONS variables of its depth, drawn again and again, and their values.
     """
     lines: list
     query: str
     value: int
-    others: list
+    more: list
 
 
 def generate(rng: Random, depth: int) -> Assignment:
@@ -47,8 +48,9 @@ def generate(rng: Random, depth: int) -> Assignment:
         names = letters[WIDTH * level:WIDTH * (level + 1)]
         lines += [(name, before[target]) for name, target in zip(names, targets, strict=True)]
         values = [values[target] for target in targets]
-    (query, value), *others = rng.sample(list(zip(letters[WIDTH * depth:], values, strict=True)), WIDTH)
-    return Assignment(lines, query, value, others)
+    deepest = list(zip(letters[WIDTH * depth:], values, strict=True))
+    (query, value), *more = [rng.choice(deepest) for _ in range(1 + QUESTIONS)]
+    return Assignment(lines, query, value, more)
 
 
 def to_text(problem: Assignment, form: str) -> tuple[str, str]:
@@ -72,8 +74,8 @@ def solve(prompt: str) -> int:
 class Variables(Text):
     """Variable assignment as a task; the difficulty is the depth, tokens are characters.
 
-    supervise='values' asks for the other variables too, one after another, and scores all answers in
-    training: five times the signal. Evaluation is the same: it scores the first.
+    supervise='values' asks QUESTIONS more times about the same lines and scores all answers in training: with
+    one answer a problem small models do not start to learn. Evaluation is the same: it scores the first.
     """
 
     redraws_at_once = 1
@@ -91,7 +93,7 @@ class Variables(Text):
         fixed = sum(len(part) for part in to_text(longest, form))
         self.block_size = fixed + 2 * WIDTH + 2  # values of two digits instead of one, and the end
         if supervise == 'values':
-            self.block_size += (WIDTH - 1) * (len(self.question.format(query='a') + gap) + 3)
+            self.block_size += QUESTIONS * (len(self.question.format(query='a') + gap) + 3)
 
     def draw(self, key, ids, difficulty):
         out = np.full((len(ids), self.block_size + 1), self.pad, np.uint8)
@@ -103,7 +105,7 @@ class Variables(Text):
     def row(self, problem: Assignment) -> list[int]:
         """Prompt, answer and end; with supervise='values' the other questions, answers and ends."""
         texts, gap = [''.join(to_text(problem, self.form))], FORMS[self.form][3]
-        for query, value in problem.others if self.supervise == 'values' else ():
+        for query, value in problem.more if self.supervise == 'values' else ():
             texts.append(self.question.format(query=query) + gap + str(value))
         return [token for text in texts for token in [*map(self.number.get, text), self.end]]
 
