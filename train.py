@@ -214,7 +214,6 @@ def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: Csv
         clock += time.perf_counter() - paused
         if stopping:
             break
-    run.saver.wait()
 
 
 def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
@@ -265,6 +264,7 @@ def main(config, files, argv):
         finally:
             batches.close()
             console.close()
+            run.saver.wait()
     if runtime.world > 1:
         dist.destroy_process_group()
     if run.step < config.max_steps:
