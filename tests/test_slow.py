@@ -365,9 +365,10 @@ def test_two_processes_answer_as_one(tmp_path, root):
     result = subprocess.run([*launcher, *asked, f'--out_dir={tmp_path}/two'], cwd=root, capture_output=True,
                             text=True, env=os.environ | {'OMP_NUM_THREADS': '1'})
     assert result.returncode == 0 and result.stdout.count('inline_depth1') == 1, result.stderr
-    assert rows(tmp_path / 'one', 'downstream.csv') == rows(tmp_path / 'two', 'downstream.csv')
-    path, = (tmp_path / 'one' / 'downstream').glob('inline_depth1*')
-    other = tmp_path / 'two' / 'downstream' / path.name
+    name = 'downstream_limit100.csv'
+    assert rows(tmp_path / 'one', name) == rows(tmp_path / 'two', name)
+    path, = (tmp_path / 'one' / 'downstream_limit100').glob('inline_depth1*')
+    other = tmp_path / 'two' / path.parent.name / path.name
     assert other.read_text(encoding='utf-8') == path.read_text(encoding='utf-8')
     lines = path.read_text(encoding='utf-8').splitlines(keepends=True)
     path.with_name(path.name + '.part1').write_text(''.join(lines[:30]), encoding='utf-8')
