@@ -346,7 +346,7 @@ def test_the_table_is_written_and_drawn(tmp_path, capsys):
     assert all(row['mismatches'] == '0' for row in rows)
     assert all(int(row['mismatches_one_loop_fewer']) > 0 for row in rows if row['loops'] != '0')
     assert all(float(row['max_error'] or 0) < 1e-4 for row in rows)
-    assert '| 5.4 | 8 | 160 | 0 | 0e+00 | 100% or more |' in capsys.readouterr().out
+    assert '| 5.4 | 8 | 160 | 0 | 0e+00 | at least 100% |' in capsys.readouterr().out
     plot.main(['composition', f'{tmp_path}/t_group.csv', f'--out={tmp_path}/g'])
     assert 1000 < (tmp_path / 'g.png').stat().st_size < 200_000
     with pytest.raises(UserError, match='theory.py writes one'):
