@@ -352,7 +352,7 @@ def test_a_trained_model_of_variables_is_asked_in_its_own_alphabet(tmp_path):
             ask(folder, *arguments)
 
 
-def test_torch_is_not_needed_to_list_errors(root):
+def test_tasks_and_metrics_need_no_torch(root):
     import subprocess
     code = ('import sys; sys.argv = ["x"]; sys.modules["torch"] = None\n'
             'import fewshot, metrics; print(len(fewshot.ALL))')

@@ -17,7 +17,6 @@ TASKS = {
     'variables': lambda **more: Variables((0, 1, 2), 'inline', **more),
     'variables, math': lambda **more: Variables((0, 1), 'math', **more),
     'variables, code': lambda **more: Variables((1,), 'code', **more),
-    'variables, values': lambda **more: Variables((0, 1), 'inline', **dict(supervise='values') | more),
     'phop': lambda **more: PHop((2, 4), 20, **more),
 }
 
