@@ -163,6 +163,7 @@ def harness_model(name: str, loops: int | None = None, checkpoint='ckpt.pt', bat
         raise UserError("lm-evaluation-harness is missing: pip install -e '.[harness]'") from None
     runtime = start(device, dtype, 'False')
     subject = subject_of(name, checkpoint, runtime.device)
+    runtime.for_inference(subject.model)
 
     class Looped(TemplateLM):
         eot_token_id = subject.end
@@ -230,10 +231,9 @@ def generations(subject: Subject, asked: list, loops, batch_size: int, runtime) 
             Prompt(i, subject.encode(context)[-(size - n_new + 1):]))
     for (until, n_new), prompts in kinds.items():
         stops = subject.stops(until)
-        dtype = torch.bfloat16 if runtime.dtype == 'bfloat16' else None
         for batch in batches(prompts, batch_size):
             with torch.inference_mode(), runtime.autocast():
-                prefix = Prefix(subject.model, [], loops, dtype)
+                prefix = Prefix(subject.model, [], loops)
                 rows = answer_batch(prefix, [prompt.tokens for prompt in batch], n_new, stops)
             for prompt, row in zip(batch, rows, strict=True):
                 text = subject.decode(row)

@@ -38,8 +38,8 @@ def common_length(rows: list[list]) -> int:
 class Prefix:
     """The beginning of many prompts, computed once: caches that hold it are copies."""
 
-    def __init__(self, model, tokens: list, n_loops=None, dtype=None):
-        self.model, self.n_loops, self.dtype = model, n_loops, dtype
+    def __init__(self, model, tokens: list, n_loops=None):
+        self.model, self.n_loops = model, n_loops
         self.tokens, self.cache = tokens, None
         self.cache = self.after(tokens)
 
@@ -54,7 +54,7 @@ class Prefix:
         return cache
 
     def empty(self, batch: int, length_max: int):
-        return self.model.new_cache(batch, length_max, self.n_loops, self.dtype)
+        return self.model.new_cache(batch, length_max, self.n_loops)
 
 
 @torch.inference_mode()

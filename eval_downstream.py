@@ -165,10 +165,9 @@ def answers(subject, name, asked: list[Asked], n_loops, n_new: int, config, runt
     about = {own.prompt.number: own for own in asked}
     whole_shots = [own.prompt.tokens for own in asked if not own.dropped]
     share = config.share_prefix and len(whole_shots) > 1
-    dtype = torch.bfloat16 if runtime.dtype == 'bfloat16' else None
     with torch.inference_mode(), runtime.autocast():
         first = whole_shots[0][:common_length(whole_shots)] if share else []
-        prefix = Prefix(subject.model, first, n_loops, dtype)
+        prefix = Prefix(subject.model, first, n_loops)
         stops = subject.stops(('\n',))
         own = batches([own.prompt for own in asked], config.batch_size)[runtime.rank::runtime.world]
         with tqdm(total=sum(map(len, own)), desc=f'{name}, loops {n_loops}', unit='item', leave=False,
@@ -291,6 +290,7 @@ def main(config, words):
         subject = subject_of(words[0], name, runtime.device)
         if config.loops and not sweepable(subject.model.stages):
             raise UserError(f'{words[0]} has no one loop count, so --loops does not apply to it')
+        runtime.for_inference(subject.model)
         evaluate(subject, config, runtime, folder)
     if runtime.world > 1:
         torch.distributed.destroy_process_group()

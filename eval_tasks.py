@@ -139,6 +139,7 @@ def main(argv):
     folder = folders[0]
     runtime = start(config.device, config.dtype, 'False')
     model, task, step, trained = load_model(folder, runtime.device, config.checkpoint)
+    runtime.for_inference(model)
     stages = parse_stages(trained.stages)
     if config.loops and not is_looped(stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')

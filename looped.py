@@ -131,10 +131,10 @@ class LoopedGPT(GPT):
                 y = self.run_stage(after, after_blocks, y, rope, 1)
             yield t, self.readout(y)
 
-    def new_cache(self, batch: int, length_max: int, n_loops: int | None = None, dtype=None) -> KVCache:
-        """An empty cache with a slot for every (stage, loop, layer)."""
-        slots = effective_depth(with_loops(self.stages, n_loops))
-        return KVCache(slots, batch, length_max, self.config, self.head.weight.device, dtype)
+    def new_cache(self, batch: int, length_max: int, n_loops: int | None = None) -> KVCache:
+        """An empty cache with a slot for every (stage, loop, layer), of the dtype of the weights."""
+        slots, weight = effective_depth(with_loops(self.stages, n_loops)), self.head.weight
+        return KVCache(slots, batch, length_max, self.config, weight.device, weight.dtype)
 
     def compile_blocks(self, fixed_size=True):
         """Compiles the block, not the unrolled model: one graph serves every depth and loop count.

@@ -45,6 +45,17 @@ class Runtime:
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
+    def for_inference(self, model):
+        """The model with linear weights of the dtype in use: autocast would convert them at every call.
+
+        The products are the same to the bit; to train it is no longer possible.
+        """
+        if self.dtype == 'bfloat16':
+            for module in model.modules():
+                if isinstance(module, torch.nn.Linear):  # a new parameter: a tied embedding stays as it is
+                    module.weight = torch.nn.Parameter(module.weight.bfloat16(), requires_grad=False)
+        return model
+
     def put(self, batch):
         """Tokens and targets of a Batch on the device, as int64; its loops, a CPU tensor or None."""
         tokens, targets = (torch.as_tensor(part).to(self.device, non_blocking=True).long()

@@ -13,7 +13,7 @@ import torch
 from checkpoint import load_model
 from configurator import UserError, configure, one_line_errors
 from length_tasks import N_EOS
-from runtime import pick_device
+from runtime import start
 from stages import is_looped, sweepable, trained_loops
 from stopping import LOOPS_MIN, confidence
 from task import IGNORE
@@ -34,7 +34,9 @@ class SampleConfig:
     temperature: float = 0.0         # 0 is greedy
     top_k: int = 0                   # sample among the k likeliest tokens; 0 is all
     seed: int = 0                    # of sampling and of the problems drawn
+    # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
+    dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware has it
 
     def check(self):
         if self.batch < 1 or min(self.max_new_tokens, self.top_k, self.temperature, self.seed) < 0:
@@ -146,7 +148,9 @@ def main(argv):
     config, folders = configure(SampleConfig, argv, __doc__, positional='folder')
     if len(folders) != 1:
         raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
-    model, task, step, trained = load_model(folders[0], pick_device(config.device), config.checkpoint)
+    runtime = start(config.device, config.dtype, 'False')
+    model, task, step, trained = load_model(folders[0], runtime.device, config.checkpoint)
+    runtime.for_inference(model)
     if config.loops and not is_looped(model.stages):
         raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
     counts = config.loops or [None]
@@ -154,13 +158,14 @@ def main(argv):
         counts = range(1, 2 * trained_loops(model.stages) + 1)
     asked = problems(config, task)
     print(f'{folders[0]}: {trained.stages} on {trained.task}, step {step}')
-    for prompt, truth in asked:
-        if task.per_token:
-            show_text(model, task, config, prompt, config.loops or [None])
-        elif task.full_answer:
-            show_full(model, task, config, prompt, truth)
-        else:
-            show(model, task, config, prompt, truth, counts)
+    with runtime.autocast():
+        for prompt, truth in asked:
+            if task.per_token:
+                show_text(model, task, config, prompt, config.loops or [None])
+            elif task.full_answer:
+                show_full(model, task, config, prompt, truth)
+            else:
+                show(model, task, config, prompt, truth, counts)
 
 
 if __name__ == '__main__':

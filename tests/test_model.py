@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 import model as model_module
-from model import GPT, GPTConfig, causal_attention, rope_table, rotate
+from model import GPT, GPTConfig, causal_attention, gelu, rope_table, rotate
 from task import IGNORE
 
 
@@ -78,6 +78,27 @@ def test_rope_products_depend_on_the_distance_only():
         return (rotate(q, cos[i:i + 1], sin[i:i + 1]) * rotate(k, cos[j:j + 1], sin[j:j + 1])).sum().item()
     assert product(12, 5) == pytest.approx(product(37, 30), abs=1e-5)
     assert product(12, 5) != pytest.approx(product(12, 6), abs=1e-3)
+
+
+def test_rotation_is_a_product_of_complex_numbers():
+    x, positions = torch.randn(2, 3, 5, 8), torch.tensor([0, 1, 7, 30, 255])
+    turned = torch.complex(*x.double().chunk(2, -1))
+    angles = positions[:, None].double() * 10000.0 ** (-torch.arange(4).double() / 4)
+    turned = turned * torch.polar(torch.ones_like(angles), angles)
+    expected = torch.cat([turned.real, turned.imag], -1).float()
+    torch.testing.assert_close(rotate(x, *rope_table(positions, 8)), expected, atol=1e-5, rtol=1e-4)
+    rows = positions.expand(2, 5)  # a position for each row and token
+    torch.testing.assert_close(rotate(x, *rope_table(rows, 8)), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_compiled_gelu_is_the_same_function(monkeypatch):
+    x = torch.linspace(-12, 12, 4001, dtype=torch.float64, requires_grad=True)
+    expected = F.gelu(x, approximate='tanh')
+    slope, = torch.autograd.grad(expected.sum(), x)
+    monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: True)
+    found = gelu(x)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-9)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), x)[0], slope, atol=1e-12, rtol=1e-9)
 
 
 def test_positions_matter_where_they_should():

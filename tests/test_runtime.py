@@ -4,6 +4,9 @@ import torch
 
 import runtime as runtimes
 from configurator import UserError
+from looped import LoopedGPT
+from model import GPTConfig
+from sample import generate
 
 CPU = torch.device('cpu')
 
@@ -45,3 +48,27 @@ def test_peaks_of_known_hardware_only(monkeypatch):
                        ('NVIDIA L4', 2 * 121e12), ('NVIDIA L40S', None), ('Some other device', None)):
         monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device, name=name: name)
         assert gpus.peak_flops() == peak
+
+
+@pytest.mark.parametrize('tied', [False, True])
+def test_weights_for_inference_give_what_autocast_gives(tied):
+    model = LoopedGPT(GPTConfig(11, 16, 0, 2, 16, bias=True, tie_embeddings=tied, init_std=0.3), '2x2').eval()
+    tokens, runtime = torch.randint(0, 11, (3, 16)), runtimes.Runtime(CPU, 'bfloat16', False)
+    with torch.inference_mode(), runtime.autocast():
+        before = model(tokens)
+        runtime.for_inference(model)
+        assert torch.equal(model(tokens), before)
+        cache = model.new_cache(3, 16)
+        steps = [model(tokens[:, i:i + 1], cache=cache) for i in range(16)]
+        assert cache.keys.dtype == torch.bfloat16
+        torch.testing.assert_close(torch.cat(steps, 1), before, atol=0.1, rtol=0.1)
+        assert generate(model, tokens[:, :4], 3)[0].shape == (3, 3)
+    assert model.token_embedding.weight.dtype == torch.float32
+    assert {module.weight.dtype for module in model.modules() if isinstance(module, torch.nn.Linear)} == {
+        torch.bfloat16}
+
+
+def test_in_float32_the_weights_stay():
+    model = LoopedGPT(GPTConfig(11, 16, 0, 2, 16), '2x2')
+    assert runtimes.Runtime(CPU, 'float32', False).for_inference(model) is model
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}

@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -313,15 +314,28 @@ def test_looped_pile_models_have_the_parameters_of_their_base(root):
 
 def test_the_micro_batch_is_the_largest_equal_part_that_fits():
     config = Config(stages='6x1', batch_size=100, block_size=256, device='cpu', dtype='float32')
-    task, runtime = make_task(config), runtimes.start('cpu', 'float32', 'False')
+    task, runtime = make_task(config), SimpleNamespace(device=torch.device('mps'), dtype='float32',
+                                                       share=lambda batch: batch)
     assert cost.micro_batch(config, task, runtime) == 100
     assert cost.micro_batch(replace(config, micro_batch_size=7), task, runtime) == 7
     small = replace(config, device_memory=1.0)
     micro, model = cost.micro_batch(small, task, runtime), cost.on_meta(config, task)
-    assert micro in {-(-100 // parts) for parts in range(2, 100)}
-    larger = min(-(-100 // parts) for parts in range(1, 100) if -(-100 // parts) > micro)
-    fits, too_large = (cost.activation_bytes(model, small, size, 256, 'float32') for size in (micro, larger))
+    parts = [size for size in range(1, 101) if 100 % size == 0]
+    fits, too_large = (cost.activation_bytes(model, small, size, 256, 'float32')
+                       for size in parts[parts.index(micro):][:2])
     assert fits <= cost.MEMORY_SHARE * 1e9 - cost.held_bytes(model, small) < too_large
+
+
+def test_on_a_cpu_the_micro_batch_of_a_small_model_stays_in_the_cache():
+    runtime = runtimes.start('cpu', 'float32', 'False')
+    small = Config(stages='1x6', batch_size=100, n_embd=64, n_head=4, block_size=256)
+    task = make_task(small)
+    micro, model = cost.micro_batch(small, task, runtime), cost.on_meta(small, task)
+    parts = [size for size in range(1, 101) if 100 % size == 0]
+    fits, too_large = (cost.block_bytes(model, size, 256, 'float32')
+                       for size in parts[parts.index(micro):][:2])
+    assert fits <= cost.CACHE < too_large
+    assert cost.micro_batch(replace(small, n_embd=1024), task, runtime) == 100, 'gradients are larger than it'
 
 
 def test_checkpoints_that_stay(tmp_path):
