@@ -4,8 +4,8 @@ import math
 import torch
 
 import runtime as runtimes
+from cross_entropy import LOGITS_MAX
 from looped import RECOMPUTED, build_model
-from model import LOGITS_MAX
 from stages import effective_depth, parse_stages
 from tasks import LENGTH_TASKS
 
@@ -68,8 +68,8 @@ def micro_batch(config, task, runtime) -> int:
 
 
 def held_bytes(model, config) -> int:
-    """Parameters and gradients in float32, and AdamW's two moments; Adafactor's are negligible."""
-    return (16 if config.optimizer == 'adamw' else 8) * model.count_parameters()
+    """Parameters and gradients in float32, with AdamW's two moments or Muon's one; Adafactor's are small."""
+    return dict(adamw=16, muon=12, adafactor=8)[config.optimizer] * model.count_parameters()
 
 
 def activation_bytes(model, config, sequences: int, T: int, dtype: str) -> int:

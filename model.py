@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from torch.utils.checkpoint import checkpoint
 
-LOGITS_MAX = 2 ** 24  # logits that the loss holds at once: 64 MB in float32
+from cross_entropy import linear_cross_entropy
 
 
 @dataclass
@@ -287,19 +286,5 @@ class GPT(nn.Module):
         return self.head(self.last_norm(x))
 
     def loss(self, x, targets):
-        """Summed cross entropy of normed states x (B, T, C), -100 left out.
-
-        Of a large vocabulary a chunk of tokens at a time, whose logits are computed again in the backward
-        pass: all logits never exist at once.
-        """
-        x, targets = x.flatten(0, 1), targets.flatten()
-        size = max(1, LOGITS_MAX // self.config.vocab_size)
-        if len(x) <= size:
-            return self.chunk_loss(x, targets)
-        parts = zip(x.split(size), targets.split(size), strict=True)
-        if not torch.is_grad_enabled():
-            return sum(self.chunk_loss(*part) for part in parts)
-        return sum(checkpoint(self.chunk_loss, *part, use_reentrant=False) for part in parts)
-
-    def chunk_loss(self, x, targets):
-        return F.cross_entropy(self.head(x).float(), targets, reduction='sum')
+        """Summed cross entropy of normed states x (B, T, C), -100 left out."""
+        return linear_cross_entropy(x.flatten(0, 1), self.head.weight, targets.flatten())

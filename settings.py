@@ -55,7 +55,7 @@ class Config:
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
     data_workers: int = 1            # processes that make batches ahead; 0 makes them in between
     # --- optimisation
-    optimizer: Literal['adafactor', 'adamw'] = 'adafactor'         # adafactor scales steps by parameter RMS
+    optimizer: Literal['adafactor', 'adamw', 'muon'] = 'adafactor'  # adafactor scales steps by parameter RMS
     learning_rate: float = 1e-3      # at its peak
     schedule: Literal['cosine', 'constant'] = 'cosine'             # after the warmup; cosine ends at 0
     warmup_steps: int = 100          # linear, from 0

@@ -27,12 +27,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import checkpoint
 import runtime as runtimes
-from adafactor import Adafactor
 from cost import dry_run, micro_batch
 from eval_tasks import evaluate
 from loader import batches_ahead
 from logs import Console, CsvLog, open_folder
 from looped import build_model
+from optimizers import make_optimizer
 from regularizer import penalty, similarities
 from task import IGNORE
 
@@ -51,17 +51,6 @@ def lr_at(step: int, config) -> float:
     flat = max(config.warmup_steps, config.decay_start)
     progress = max(0, step - flat) / max(1, config.max_steps - flat)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def make_optimizer(model, config):
-    """Weight decay on matrices only; every parameter is in exactly one group."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    others = [p for p in model.parameters() if p.dim() < 2]
-    groups = [dict(params=matrices, weight_decay=config.weight_decay), dict(params=others, weight_decay=0.0)]
-    groups = [group for group in groups if group['params']]
-    if config.optimizer == 'adafactor':
-        return Adafactor(groups, lr=config.learning_rate)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True)
 
 
 def backward(model, config, runtime, batch, n_targets: int):

@@ -20,6 +20,8 @@ import logs
 import runtime as runtimes
 import train
 from configurator import UserError, build
+from looped import build_model
+from optimizers import make_optimizer
 from settings import Config
 from stages import parse_stages
 from tasks import make_task
@@ -47,8 +49,10 @@ def assert_same_runs(one, two):
     a, b = (torch.load(os.path.join(folder, 'ckpt.pt'), weights_only=True) for folder in (one, two))
     assert a['step'] == b['step'] and a['best'] == b['best']
     assert all(torch.equal(a['model'][name], b['model'][name]) for name in a['model'])
-    for x, y in zip(a['optimizer']['state'].values(), b['optimizer']['state'].values(), strict=True):
-        assert all(torch.equal(torch.as_tensor(x[name]), torch.as_tensor(y[name])) for name in x)
+    for one_part, two_part in zip(*(run['optimizer'].get('parts', [run['optimizer']]) for run in (a, b)),
+                                  strict=True):
+        for x, y in zip(one_part['state'].values(), two_part['state'].values(), strict=True):
+            assert all(torch.equal(torch.as_tensor(x[name]), torch.as_tensor(y[name])) for name in x)
     for name in ('metrics.csv', 'eval.csv'):
         assert rows(one, name) == rows(two, name)
 
@@ -71,9 +75,9 @@ def test_schedule():
 
 
 @pytest.mark.parametrize('changes', [
-    dict(), dict(optimizer='adamw', weight_decay=0.1), dict(dropout=0.2, train_examples=33),
-    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True), dict(difficulty_start=(0, 6)),
-    dict(ema=0.9)])
+    dict(), dict(optimizer='adamw', weight_decay=0.1), dict(optimizer='muon'),
+    dict(dropout=0.2, train_examples=33), dict(difficulty_start=(0, 6)), dict(ema=0.9),
+    dict(stages='1x1+1x3', input_injection=True, checkpoint_loops=True)])
 def test_stopping_and_going_on_equals_never_stopping(tmp_path, monkeypatch, changes):
     whole = run(tmp_path / 'whole', **changes)
     for step in (4, 7):  # on an evaluation, and between all intervals
@@ -289,7 +293,7 @@ def test_averaged_weights_by_hand(tmp_path, monkeypatch):
     for weights in history[1:]:
         expected = [0.8 * a + 0.2 * w for a, w in zip(expected, weights, strict=True)]
     model = checkpoint.load_model(folder)[0]
-    groups = train.make_optimizer(model, Config(optimizer='adamw')).param_groups
+    groups = make_optimizer(model, Config(optimizer='adamw')).param_groups
     held = [p for group in groups for p in group['params']]
     assert len(history) == 5 and (history[0][0] != history[4][0]).any()
     for a, b in zip(held, expected, strict=True):
@@ -396,3 +400,26 @@ def test_what_goes_wrong_in_the_thread_is_raised(tmp_path):
     saver.save(str(tmp_path / 'nowhere' / 'c.pt'), {})
     with pytest.raises(UserError, match='could not be saved'):
         saver.wait()
+
+
+def test_muon_moves_the_matrices_of_blocks_and_adamw_the_rest():
+    """The singular values of Muon's steps are alike, those of AdamW's are not."""
+    config = Config(stages='2x1', n_embd=32, n_head=2, block_size=16, optimizer='muon', learning_rate=0.01)
+    model = build_model(config, 11, 16, torch.Generator().manual_seed(0))
+    optimizer = make_optimizer(model, config)
+    held = [id(p) for group in optimizer.param_groups for p in group['params']]
+    assert sorted(held) == sorted(map(id, model.parameters()))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    tokens = torch.randint(0, 11, (8, 16))
+    model(tokens, tokens).backward()
+    optimizer.step()
+    for name, p in model.named_parameters():
+        step = (p.detach() - before[name])
+        assert step.any(), name
+        if p.dim() == 2:
+            singular = torch.linalg.svdvals(step)
+            alike = singular.min() > 0.5 * singular.max()
+            assert alike == name.startswith('blocks'), name
+            assert 0.0005 < step.square().mean().sqrt() < 0.02, 'the size of steps is that of AdamW'
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
