@@ -24,7 +24,7 @@ from typing import Literal
 import torch
 
 from adapters import subject_of
-from bench_rows import ROWS, Case, matmul_peak
+from bench_rows import ROWS, Case, Size, matmul_peak
 from configurator import UserError, configure, one_line_errors
 from decoding import Prefix, Prompt, answer_batch, batches, common_length
 from drawing import markdown_table, write_table
@@ -97,16 +97,16 @@ def answers(name: str, model, task, config, runtime) -> dict:
     return {name: lambda: generate(model, tokens[:, :n_prompt], n_new)}
 
 
-def clock(functions: list, runtime, repeats: int) -> list[list[float]]:
+def clock(functions: list, runtime, repeats: int, warmup=1) -> list[list[float]]:
     """Seconds of each function, all in turn so that a busy moment meets every one of them."""
     times = [[] for _ in functions]
-    for repeat in range(repeats + 1):  # the first warms up
+    for repeat in range(warmup + repeats):
         for function, own in zip(functions, times, strict=True):
             began = time.perf_counter()
             function()
             if runtime.device.type == 'cuda':
                 torch.cuda.synchronize()
-            if repeat:
+            if repeat >= warmup:
                 own.append(time.perf_counter() - began)
     return times
 
@@ -208,13 +208,24 @@ def downstream(config):
 def rate_row(case: Case, runtime, repeats: int, peaks: dict) -> dict:
     """A case measured: rates, the median ratio with its lowest and highest, MFU. Better is above 1."""
     functions = [case.ours] + ([case.peer] if case.peer else [])
-    ours, *peers = clock(functions, runtime, repeats)
+    ours, *peers = clock(functions, runtime, *((1, 0) if case.once else (repeats, 1)))
     ratios = sorted(b / a for a, b in zip(ours, peers[0], strict=True)) if peers else []
-    row = dict(row=case.row, case=case.name, ours=f'{case.work / median(ours):.4g}',
-               peer=f'{case.work / median(peers[0]):.4g}' if peers else '', unit=case.unit)
-    row |= dict(zip(('ratio', 'low', 'high'), ('',) * 3, strict=True)) if not ratios else dict(
-        ratio=round(median(ratios), 2), low=round(ratios[0], 2), high=round(ratios[-1], 2))
+    peer = f'{(case.peer_work or case.work) / median(peers[0]):.4g}' if peers else ''
     mfu = round(case.flops / median(ours) / peaks[case.dtype], 3) if case.flops else ''
+    return row_of(case, f'{case.work / median(ours):.4g}', peer, ratios, mfu, runtime)
+
+
+def size_row(case: Size, runtime) -> dict:
+    """A case counted; better, that is less, is above 1."""
+    ratios, peer = ([], '') if case.peer is None else ([case.peer / case.ours], f'{case.peer:.4g}')
+    return row_of(case, f'{case.ours:.4g}', peer, ratios, '', runtime)
+
+
+def row_of(case, ours: str, peer: str, ratios: list, mfu, runtime) -> dict:
+    """A row of OUT.csv; `ratios` in order."""
+    row = dict(row=case.row, case=case.name, ours=ours, peer=peer, unit=case.unit)
+    row |= dict(ratio=round(median(ratios), 2) if ratios else '')
+    row |= {name: round(ratios[i], 2) if len(ratios) > 1 else '' for name, i in (('low', 0), ('high', -1))}
     return row | dict(mfu=mfu, hardware=hardware(runtime), versions=f'torch {torch.__version__}')
 
 
@@ -222,7 +233,16 @@ def hardware(runtime) -> str:
     """The device and how many threads a CPU is used with."""
     if runtime.device.type == 'cuda':
         return torch.cuda.get_device_name()
-    return f'{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads'
+    return f'{processor()}, {torch.get_num_threads()} threads'
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        with open('/proc/cpuinfo', encoding='utf-8') as file:
+            return next(line.split(':')[1].strip() for line in file if line.startswith('model name'))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def rows(config):
@@ -234,7 +254,8 @@ def rows(config):
     found = []
     for name in config.rows or ROWS:
         for case in ROWS[name](runtime):
-            found.append(rate_row(case, runtime, config.repeats, peaks))
+            found.append(size_row(case, runtime) if isinstance(case, Size) else
+                         rate_row(case, runtime, config.repeats, peaks))
             print(' | '.join(str(found[-1][key]) for key in ('row', 'case', 'ours', 'unit', 'ratio', 'mfu')))
     new = {(row['row'], row['case']) for row in found}
     found = [row for row in read_rows(f'{config.out}.csv') if (row['row'], row['case']) not in new] + found

@@ -15,6 +15,7 @@ import torch
 from test_train import assert_same_runs, rows
 
 import bench
+from bench_rows import LOSS, STEP, peak_megabytes
 from configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
@@ -212,54 +213,18 @@ def test_a_worker_killed_under_torchrun_changes_nothing(tmp_path, root, shards):
     assert_same_runs(tmp_path / 'whole', tmp_path / 'hurt')
 
 
-def peak_megabytes(root, code: str) -> float:
-    """Growth of the peak memory of a process while `step()` of the code runs; what is freed goes back."""
-    measure = f"""
-import re, torch
-torch.set_num_threads(2)
-from looped import LoopedGPT
-from model import GPTConfig
-import cross_entropy
-{code}
-def peak():
-    return int(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]) / 1000
-before = peak()
-step()
-print(peak() - before)
-"""
-    result = subprocess.run([sys.executable, '-c', measure], cwd=root, check=True, capture_output=True,
-                            text=True, env=os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'})
-    return float(result.stdout)
-
-
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='peak memory is read from /proc')
-def test_memory_hardly_grows_with_loops_that_are_recomputed(root):
-    code = """
-model = LoopedGPT(GPTConfig(300, 512, 0, 4, 256), '{}', checkpoint_loops={})
-tokens = torch.randint(0, 300, (24, 512))
-def step():
-    model(tokens, tokens).backward()
-"""
-    base, looped, kept = (peak_megabytes(root, code.format(*case))
+def test_memory_hardly_grows_with_loops_that_are_recomputed():
+    base, looped, kept = (peak_megabytes(STEP.format(*case))
                           for case in (('4x1', True), ('4x6', True), ('4x6', False)))
     print(f'{base:.0f} MB, {looped:.0f} MB, kept {kept:.0f} MB')
     assert looped < 1.1 * base and kept > 3 * base
 
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='peak memory is read from /proc')
-def test_memory_of_the_loss_over_a_large_vocabulary(root):
+def test_memory_of_the_loss_over_a_large_vocabulary():
     """What the loss adds stays below 15% of what it adds with all logits in float32 at once."""
-    code = """
-cross_entropy.LOGITS_MAX = {}
-weight = torch.nn.Parameter(torch.randn(50_304, 64))
-x = torch.randn(64 * 128, 64, requires_grad=True)
-targets = torch.randint(0, 50_304, (64 * 128,))
-weight.grad = torch.zeros_like(weight)
-def step():
-    cross_entropy.linear_cross_entropy(x, weight, targets).backward()
-"""
-    chunks, whole = (peak_megabytes(root, code.format(most))
-                     for most in ('cross_entropy.LOGITS_MAX', 10 ** 12))
+    chunks, whole = (peak_megabytes(LOSS.format(most)) for most in ('cross_entropy.LOGITS_MAX', 10 ** 12))
     print(f'{chunks:.0f} MB of {whole:.0f} MB')
     assert chunks < 0.15 * whole
 
