@@ -59,9 +59,3 @@ def test_rows_measured_anew_replace_the_old(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit), bench.one_line_errors():
         bench.main(['rows', '--rows=c'])
     assert "no row 'c'" in capsys.readouterr().err
-
-
-def test_the_processes_of_the_row_make_steps():
-    two = bench_rows.Workers(2, 4, 'float32')
-    two.step()
-    two.stop()

@@ -15,7 +15,7 @@ import torch
 from test_train import assert_same_runs, rows
 
 import bench
-from bench_rows import LOSS, STEP, peak_megabytes
+from bench_rows import LOSS, STEP, Workers, peak_megabytes
 from configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
@@ -227,6 +227,12 @@ def test_memory_of_the_loss_over_a_large_vocabulary():
     chunks, whole = (peak_megabytes(LOSS.format(most)) for most in ('cross_entropy.LOGITS_MAX', 10 ** 12))
     print(f'{chunks:.0f} MB of {whole:.0f} MB')
     assert chunks < 0.15 * whole
+
+
+def test_the_processes_of_the_bench_make_steps():
+    two = Workers(2, 4, 'float32')
+    two.step()
+    two.stop()
 
 
 def test_a_full_disk_is_one_line_and_the_old_checkpoint_stays(tmp_path, root):
