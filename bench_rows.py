@@ -65,6 +65,7 @@ class Size(NamedTuple):
 def gpt2(sizes: dict, n_layer=6):
     """transformers' GPT-2 of our sizes, without dropout."""
     import transformers
+    transformers.logging.set_verbosity_error()
     return transformers.GPT2LMHeadModel(transformers.GPT2Config(
         vocab_size=sizes['vocab_size'], n_positions=sizes['block_size'], n_embd=sizes['n_embd'],
         n_layer=n_layer, n_head=sizes['n_head'], bos_token_id=None, eos_token_id=None, resid_pdrop=0.0,

@@ -9,7 +9,7 @@ from looped import RECOMPUTED, build_model
 from stages import effective_depth, parse_stages
 from tasks import LENGTH_TASKS
 
-CACHE = 24e6  # bytes of a CPU's last cache that a block's activations may take
+CACHE = 40e6  # bytes of a CPU's last cache that a block's activations may take
 MEMORY_SHARE = 0.8  # of a device's memory, for parameters and activations; the rest is the allocator's
 
 

@@ -15,7 +15,8 @@ import torch
 from test_train import assert_same_runs, rows
 
 import bench
-from bench_rows import LOSS, STEP, Workers, peak_megabytes
+import runtime
+from bench_rows import LOSS, STEP, Workers, peak_megabytes, phop_step
 from configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
@@ -114,38 +115,14 @@ def test_two_processes_stop_together(tmp_path, root):
 @pytest.mark.skipif(os.cpu_count() < 2, reason='needs two cores')
 def test_a_training_step_is_twice_as_fast_as_gpt2_of_transformers():
     """Shape of p-hop (6 layers, 128 wide, 8 heads, 256 tokens); eager fp32 and our defaults, alternating."""
-    transformers = pytest.importorskip('transformers')
-    import runtime as runtimes
-    runtime = runtimes.start()
-    if runtime.dtype != 'bfloat16' or not runtime.compile:
+    pytest.importorskip('transformers')
+    started = runtime.start()
+    if started.dtype != 'bfloat16' or not started.compile:
         pytest.skip('this CPU has no fast bfloat16, or there is no compiler')
-    tokens = torch.randint(0, 5, (64, 256))
-    theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(
-        vocab_size=5, n_positions=256, n_embd=128, n_layer=6, n_head=8, bos_token_id=None, eos_token_id=None,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, loss_type='ForCausalLM'))
-    ours = LoopedGPT(GPTConfig(5, 256, 0, 8, 128), '6x1', torch.Generator().manual_seed(0))
-    ours.compile_blocks()
-    optimizers = [torch.optim.AdamW(theirs.parameters(), 1e-3),
-                  torch.optim.AdamW(ours.parameters(), 1e-3, fused=True)]
-
-    def step_theirs():
-        theirs(input_ids=tokens, labels=tokens).loss.backward()
-
-    def step_ours():
-        with runtime.autocast():
-            loss = ours(tokens, tokens)
-        (loss / tokens.numel()).backward()
-
-    seconds = [[], []]
-    for repeat in range(8):
-        for i, step in enumerate((step_theirs, step_ours)):
-            began = time.perf_counter()
-            step()
-            optimizers[i].step()
-            optimizers[i].zero_grad()
-            if repeat >= 2:
-                seconds[i].append(time.perf_counter() - began)
-    ratio = min(seconds[0]) / min(seconds[1])  # the least disturbed of each
+    cases = {case.name: case for case in phop_step(started)}
+    case = cases['6x1 bfloat16 compiled, GPT-2 float32 eager']
+    ours, theirs = bench.clock([case.ours, case.peer], started, 6, warmup=2)
+    ratio = min(theirs) / min(ours)  # the least disturbed of each
     print(f'{ratio:.2f} times as fast')
     assert ratio >= 2
 
