@@ -263,8 +263,10 @@ class Workers:
             pipe.recv()
 
     def stop(self):
+        for pipe in self.pipes:
+            pipe.send(False)
         for process in self.processes:
-            process.terminate()
+            process.join()
 
 
 def work(pipe, rank: int, world: int, batch: int, dtype: str, store: str):
@@ -284,6 +286,8 @@ def work(pipe, rank: int, world: int, batch: int, dtype: str, store: str):
         step()
         step()
         pipe.send(True)
+    if world > 1:
+        dist.destroy_process_group()
 
 
 def processes(runtime) -> Iterator[Case]:

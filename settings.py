@@ -51,7 +51,7 @@ class Config:
     tokenizer: Literal['bytes', 'gpt2'] = 'gpt2'      # tokens: what the shards were made with
     vocab_size: int = 50304          # tokens: size of the model's vocabulary, at least that of the shards
     difficulty_start: tuple[int, ...] = ()  # the step from which each p, operands, max_ops or depth is drawn
-    supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm.py
+    supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm variables
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
     data_workers: int = 1            # processes that make batches ahead; 0 makes them in between
     # --- optimisation
@@ -129,8 +129,8 @@ class Config:
         if self.adaptive_loops and not (of_b and is_looped(stages)):
             raise ValueError("adaptive_loops goes with B's tasks and stages that loop, not "
                              f'task={self.task}, stages={self.stages}')
-        if self.supervise == 'values' and self.task != 'igsm':
-            raise ValueError(f'supervise=values goes with task=igsm, not {self.task}')
+        if self.supervise == 'values' and self.task not in ('igsm', 'variables'):
+            raise ValueError(f'supervise=values goes with task=igsm and variables, not {self.task}')
         if (self.input_injection or self.norm_each_loop or self.truncate_loops) and not is_looped(stages):
             raise ValueError(f'stages={self.stages} holds no loop for input_injection, norm_each_loop '
                              'or truncate_loops')

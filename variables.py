@@ -13,6 +13,7 @@ import numpy as np
 from task import IGNORE, Batch, Text, check_starts, rngs
 
 WIDTH, VALUE_MAX, DEPTH_MAX = 5, 25, 4  # 5 * (4 + 1) of the 26 letters
+QUESTIONS = 20
 MATH = ('The following is a set of simple mathematical equations.\n\n{lines}\n'
         'What is the numerical value of {query}?\nAnswer:')
 CODE = ('The following is a very short Python program. Use the program to resolve the value of the '
@@ -25,10 +26,14 @@ FORMS = {  # template, assignment, what joins the assignments, what stands befor
 
 
 class Assignment(NamedTuple):
-    """The assignments (name, value or name) in order, the variable asked for, and its value."""
+    """The assignments (name, value or name) in order, the variable asked for, and its value.
+
+    `more` has QUESTIONS variables of its depth, drawn again and again, and their values.
+    """
     lines: list
     query: str
     value: int
+    more: list
 
 
 def generate(rng: Random, depth: int) -> Assignment:
@@ -43,8 +48,9 @@ def generate(rng: Random, depth: int) -> Assignment:
         names = letters[WIDTH * level:WIDTH * (level + 1)]
         lines += [(name, before[target]) for name, target in zip(names, targets, strict=True)]
         values = [values[target] for target in targets]
-    asked = rng.randrange(WIDTH)
-    return Assignment(lines, letters[WIDTH * depth + asked], values[asked])
+    deepest = list(zip(letters[WIDTH * depth:], values, strict=True))
+    (query, value), *more = [rng.choice(deepest) for _ in range(1 + QUESTIONS)]
+    return Assignment(lines, query, value, more)
 
 
 def to_text(problem: Assignment, form: str) -> tuple[str, str]:
@@ -66,7 +72,11 @@ def solve(prompt: str) -> int:
 
 
 class Variables(Text):
-    """Variable assignment as a task; the difficulty is the depth, tokens are characters."""
+    """Variable assignment as a task; the difficulty is the depth, tokens are characters.
+
+    supervise='values' asks QUESTIONS more times about the same lines and scores all answers in training: with
+    one answer a problem small models did not start to learn. Evaluation is the same: it scores the first.
+    """
 
     redraws_at_once = 1
 
@@ -78,21 +88,41 @@ class Variables(Text):
         self.set_alphabet(''.join(sorted(used)) + ';_')
         self.difficulties, self.starts = tuple(depths), check_starts(depths, starts)
         self.form, self.supervise = form, supervise
+        self.question = template.split('{lines}')[1]
         longest = generate(Random(0), max(depths))
         fixed = sum(len(part) for part in to_text(longest, form))
         self.block_size = fixed + 2 * WIDTH + 2  # values of two digits instead of one, and the end
+        if supervise == 'values':
+            self.block_size += QUESTIONS * (len(self.question.format(query='a') + gap) + 3)
 
     def draw(self, key, ids, difficulty):
         out = np.full((len(ids), self.block_size + 1), self.pad, np.uint8)
         for row, rng, depth in zip(out, rngs(key, ids), difficulty, strict=True):
-            text = ''.join(to_text(generate(rng, int(depth)), self.form))
-            row[:len(text) + 1] = self.encode(text) + [self.end]
+            tokens = self.row(generate(rng, int(depth)))
+            row[:len(tokens)] = tokens
         return out
 
-    def answer_start(self, rows):
-        """After the last ':' (math, code) or '=' (inline)."""
+    def row(self, problem: Assignment) -> list[int]:
+        """Prompt, answer and end; with supervise='values' the other questions, answers and ends."""
+        texts, gap = [''.join(to_text(problem, self.form))], FORMS[self.form][3]
+        for query, value in problem.more if self.supervise == 'values' else ():
+            texts.append(self.question.format(query=query) + gap + str(value))
+        return [token for text in texts for token in [*map(self.number.get, text), self.end]]
+
+    def batch(self, rows, supervise: str) -> Batch:
+        """'answer' scores the first answer, 'values' all: from the mark before an end to the end."""
+        if supervise == 'all':
+            return super().batch(rows, supervise)
         mark = self.number['=' if self.form == 'inline' else ':']
-        return rows.shape[1] - (rows == mark)[:, ::-1].argmax(1)
+        scored, inside = np.zeros(rows.shape, bool), np.zeros(len(rows), bool)
+        for t in reversed(range(rows.shape[1])):
+            inside = (inside | (rows[:, t] == self.end)) & (rows[:, t] != mark)
+            scored[:, t] = inside
+        if supervise == 'answer':
+            ends_before = np.cumsum(rows == self.end, 1) - (rows == self.end)
+            scored &= ends_before == 0
+        targets = np.where(scored, rows.astype(np.int16), IGNORE)[:, 1:]
+        return Batch(rows[:, :-1].astype(np.int16), targets)
 
     def solve(self, prompt: list[int]) -> list[int]:
         text = str(solve(self.decode(prompt)))

@@ -10,4 +10,4 @@ n_embd = 128
 n_head = 8
 optimizer = 'muon'
 interval = 150
-max_steps = 7500
+max_steps = 5500

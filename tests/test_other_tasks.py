@@ -8,6 +8,7 @@ from test_igsm import by_the_text
 
 from task import IGNORE
 from tasks import IGSM, Addition, Group, PHop, Variables
+from variables import solve
 
 TASKS = {
     'addition': lambda **more: Addition((2, 4), (3, 4), 2, **more),
@@ -17,6 +18,7 @@ TASKS = {
     'variables': lambda **more: Variables((0, 1, 2), 'inline', **more),
     'variables, math': lambda **more: Variables((0, 1), 'math', **more),
     'variables, code': lambda **more: Variables((1,), 'code', **more),
+    'variables, values': lambda **more: Variables((0, 1), 'inline', **dict(supervise='values') | more),
     'phop': lambda **more: PHop((2, 4), 20, **more),
 }
 
@@ -118,6 +120,22 @@ def test_variables_by_running_them(form, depth):
         query = re.findall(r'([a-z])\?', text)[0] if form != 'inline' else text[-2]
         assert str(names[query]) == task.decode(answer).strip()
         assert len(lines) == 5 * (depth + 1) and len(names) == 5 * (depth + 1)
+
+
+@pytest.mark.parametrize('form,begins', [('inline', ', '), ('math', '\nWhat'), ('code', '\n\nQuestion')])
+def test_every_question_about_variables_is_answered_and_scored(form, begins):
+    """Each question of a row, asked of its lines, has the answer that follows, and that alone is scored."""
+    task = Variables((0, 1), form, supervise='values')
+    for tokens, targets in zip(*task.train_batch(0, 0, 40)[:2], strict=True):
+        row = [*tokens, task.pad if targets[-1] == IGNORE else targets[-1]]
+        parts = ''.join(task.alphabet[token] for token in row).rstrip('_').split(';')[:-1]
+        lines, answers = parts[0].rpartition(begins)[0], ''
+        for part in [parts[0].removeprefix(lines), *parts[1:]]:
+            question, answer = re.fullmatch(r'(.*[=:])( ?\d+)', part, re.DOTALL).groups()
+            assert question.startswith(begins) and answer.strip() == str(solve(lines + question))
+            answers += answer + ';'
+        assert len(parts) == 21
+        assert ''.join(task.alphabet[token] for token in targets[targets != IGNORE]) == answers
 
 
 def test_igsm_values_are_scored_where_the_text_so_far_gives_them():
