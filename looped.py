@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from cross_entropy import loss_and_slope
 from model import GPT, GPTConfig, KVCache, head_size_of
 from stages import Stage, distinct_layers, effective_depth, is_looped, parse_stages, with_loops
 
@@ -139,10 +140,12 @@ class LoopedGPT(GPT):
     def compile_blocks(self, fixed_size=True):
         """Compiles the block, not the unrolled model: one graph serves every depth and loop count.
 
-        Where batches differ in size or length, fixed_size=False makes one graph that serves them all.
+        Where batches differ in size or length, fixed_size=False makes one graph that serves them all. Over a
+        large vocabulary what the loss does with the logits is compiled too.
         """
         for block in self.blocks:
             block.compile(dynamic=None if fixed_size else True)
+        self.loss_and_slope = torch.compile(loss_and_slope, dynamic=True)
 
     def count_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

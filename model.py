@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from cross_entropy import linear_cross_entropy
+from cross_entropy import linear_cross_entropy, loss_and_slope
 
 
 @dataclass
@@ -217,6 +217,7 @@ class GPT(nn.Module):
 
     def __init__(self, config: GPTConfig, generator: torch.Generator | None = None, depth: int | None = None):
         super().__init__()
+        self.loss_and_slope = loss_and_slope
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
         if config.positions == 'learned':
@@ -287,4 +288,4 @@ class GPT(nn.Module):
 
     def loss(self, x, targets):
         """Summed cross entropy of normed states x (B, T, C), -100 left out."""
-        return linear_cross_entropy(x.flatten(0, 1), self.head.weight, targets.flatten())
+        return linear_cross_entropy(x.flatten(0, 1), self.head.weight, targets.flatten(), self.loss_and_slope)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 import cross_entropy
-from cross_entropy import linear_cross_entropy
+from cross_entropy import linear_cross_entropy, loss_and_slope
 from looped import LoopedGPT
 from model import GPTConfig
 from task import IGNORE
@@ -35,6 +35,19 @@ def test_loss_and_gradients_are_those_of_all_logits(monkeypatch, most):
         torch.testing.assert_close(gradient, own, atol=1e-5, rtol=1e-4)
     with torch.no_grad():
         torch.testing.assert_close(linear_cross_entropy(x, weight, targets), expected)
+
+
+@pytest.mark.parametrize('kind', [torch.float32, torch.bfloat16])
+def test_compiled_it_is_the_same(monkeypatch, kind):
+    monkeypatch.setattr(cross_entropy, 'LOGITS_MAX', 150)
+    x, weight, targets = drawn(kind)
+
+    def results(function):
+        loss = linear_cross_entropy(x, weight, targets, function)
+        return loss, *torch.autograd.grad(loss, (x, weight))
+    compiled = torch.compile(loss_and_slope, dynamic=True)
+    for found, wanted in zip(results(compiled), results(loss_and_slope), strict=True):
+        torch.testing.assert_close(found, wanted)
 
 
 def test_nothing_scored_is_nothing(monkeypatch):
