@@ -169,9 +169,9 @@ def decoding(runtime) -> Iterator[Case]:
             prompt = torch.cat([prompt, token], 1)
 
     @torch.inference_mode()
-    def with_theirs(prompt):
+    def with_theirs(prompt, cached=True):
         theirs.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=256, do_sample=False,
-                        pad_token_id=0, use_cache=True)
+                        pad_token_id=0, use_cache=cached)
 
     def ours(prompt):
         with own.autocast():
@@ -184,6 +184,8 @@ def decoding(runtime) -> Iterator[Case]:
             yield Case('decoding 256 tokens', f'{dtype} batch {batch}, transformers float32 with its cache',
                        lambda prompt=prompt: ours(prompt), lambda prompt=prompt: with_theirs(prompt),
                        256 * batch, 'tokens/s')
+        yield Case('decoding 256 tokens', f'{dtype} batch 1, transformers float32 without a cache',
+                   lambda: ours(prompts[1]), lambda: with_theirs(prompts[1], False), 256, 'tokens/s')
         if dtype == 'float32':
             yield Case('decoding 256 tokens', 'float32 batch 1, ours without a cache',
                        lambda: ours(prompts[1]), lambda: uncached(prompts[1]), 256, 'tokens/s')
