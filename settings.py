@@ -51,7 +51,7 @@ class Config:
     tokenizer: Literal['bytes', 'gpt2'] = 'gpt2'      # tokens: what the shards were made with
     vocab_size: int = 50304          # tokens: size of the model's vocabulary, at least that of the shards
     difficulty_start: tuple[int, ...] = ()  # the step from which each p, operands, max_ops or depth is drawn
-    supervise: Literal['answer', 'all', 'values'] = 'answer'       # where the loss is; values: igsm variables
+    supervise: Literal['answer', 'all', 'values'] = 'answer'      # where the loss is; values: igsm, variables
     train_examples: int = 0          # size of a fixed training set; 0 draws fresh examples for ever
     data_workers: int = 1            # processes that make batches ahead; 0 makes them in between
     # --- optimisation

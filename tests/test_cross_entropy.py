@@ -50,6 +50,20 @@ def test_compiled_it_is_the_same(monkeypatch, kind):
         torch.testing.assert_close(found, wanted)
 
 
+def test_the_loss_of_a_compiled_model_is_compiled(monkeypatch):
+    """One call for each chunk of 6 tokens; what compiles counts instead."""
+    monkeypatch.setattr(cross_entropy, 'LOGITS_MAX', 300)
+    calls = []
+    monkeypatch.setattr(torch, 'compile', lambda function, **_:
+                        lambda *parts: calls.append(1) or function(*parts))
+    model, tokens = LoopedGPT(GPTConfig(50, 16, 0, 2, 16), '1x2'), torch.randint(0, 50, (4, 16))
+    model.loss(torch.randn(4, 16, 16), tokens)
+    assert not calls
+    model.compile_blocks()
+    model.loss(torch.randn(4, 16, 16), tokens)
+    assert len(calls) == 11
+
+
 def test_nothing_scored_is_nothing(monkeypatch):
     monkeypatch.setattr(cross_entropy, 'LOGITS_MAX', 150)
     x, weight, targets = drawn()

@@ -206,10 +206,11 @@ def test_memory_of_the_loss_over_a_large_vocabulary():
     assert chunks < 0.15 * whole
 
 
-def test_the_processes_of_the_bench_make_steps():
+def test_the_processes_of_the_bench_make_steps_and_end():
     two = Workers(2, 4, 'float32')
     two.step()
     two.stop()
+    assert [process.exitcode for process in two.processes] == [0, 0]
 
 
 def test_a_full_disk_is_one_line_and_the_old_checkpoint_stays(tmp_path, root):
