@@ -23,19 +23,19 @@ from typing import Literal
 
 import torch
 
-from adapters import subject_of
-from bench_rows import ROWS, Case, Size, matmul_peak
-from configurator import UserError, configure, one_line_errors
-from decoding import Prefix, Prompt, answer_batch, batches, common_length
-from drawing import markdown_table, write_table
-from fewshot import TASKS, load, prompt_of
-from files import read_rows
+from downstream.adapters import subject_of
+from downstream.decoding import Prefix, Prompt, answer_batch, batches, common_length
+from downstream.fewshot import TASKS, load, prompt_of
+from engine.configurator import UserError, configure, one_line_errors
+from engine.files import read_rows
+from engine.runtime import start
+from engine.stopping import all_steps
 from looped import build_model
+from peers.rows import ROWS, Case, Size, matmul_peak
 from plot import method_of
-from runtime import start
+from plots.drawing import markdown_table, write_table
 from sample import generate
 from settings import Config
-from stopping import all_steps
 from tasks import LENGTH_TASKS, make_task
 
 PAPER = {  # B, Table 1: seconds at parity of length 50, batch 64

@@ -18,10 +18,10 @@ from difflib import get_close_matches
 from statistics import mean
 from typing import Literal, NamedTuple
 
-from configurator import UserError, configure, one_line_errors
-from fewshot import ALL, TASKS, baseline, load, prompt_of
-from files import read_rows, write_atomically, write_csv
-from metrics import HUMAN_F1_MIN, mean_and_error
+from downstream.fewshot import ALL, TASKS, baseline, load, prompt_of
+from downstream.metrics import HUMAN_F1_MIN, mean_and_error
+from engine.configurator import UserError, configure, one_line_errors
+from engine.files import read_rows, write_atomically, write_csv
 
 
 @dataclass
@@ -74,9 +74,9 @@ if __name__ == '__main__':  # before torch is imported: errors and --help come a
 import torch
 from tqdm import tqdm
 
-import runtime as runtimes
-from adapters import Subject, subject_of
-from decoding import Prefix, Prompt, answer_batch, batches, common_length
+from downstream.adapters import Subject, subject_of
+from downstream.decoding import Prefix, Prompt, answer_batch, batches, common_length
+from engine import runtime as runtimes
 from stages import sweepable, trained_loops
 
 

@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 
 import plot
-from checkpoint import load_model
-from configurator import UserError, configure, one_line_errors
-from files import write_csv
-from logs import describe
-from runtime import start
+from engine.checkpoint import load_model
+from engine.configurator import UserError, configure, one_line_errors
+from engine.files import write_csv
+from engine.logs import describe
+from engine.runtime import start
+from engine.stopping import LOOPS_MIN, evaluate_rules, exact_match
+from problems.task import IGNORE
 from stages import is_looped, parse_stages, sweepable, trained_loops
-from stopping import LOOPS_MIN, evaluate_rules, exact_match
-from task import IGNORE
 
 
 @dataclass

@@ -19,13 +19,13 @@ from statistics import mean, stdev
 
 import matplotlib.pyplot as plt
 
-from configurator import UserError, configure, one_line_errors
-from drawing import COLORS, PlotConfig, markdown_table, read_config, read_csv, save, write_table
-from length_tasks import LENGTH_TASKS
-from plot_downstream import downstream, model_name, tasks
-from plot_lines import isoplot, scaling
+from engine.configurator import UserError, configure, one_line_errors
+from plots.composition import composition
+from plots.downstream_tables import downstream, model_name, tasks
+from plots.drawing import COLORS, PlotConfig, markdown_table, read_config, read_csv, save, write_table
+from plots.isoplots import isoplot, scaling
+from problems.lengths import LENGTH_TASKS
 from stages import parse_stages, trained_loops
-from theory_figure import composition
 
 
 def read_run(folder: str) -> dict:

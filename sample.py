@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from checkpoint import load_model
-from configurator import UserError, configure, one_line_errors
-from length_tasks import N_EOS
-from runtime import start
+from engine.checkpoint import load_model
+from engine.configurator import UserError, configure, one_line_errors
+from engine.runtime import start
+from engine.stopping import LOOPS_MIN, confidence
+from problems.lengths import N_EOS
+from problems.task import IGNORE
 from stages import is_looped, sweepable, trained_loops
-from stopping import LOOPS_MIN, confidence
-from task import IGNORE
 
 TEXT_LENGTH = 200  # tokens by which a text is continued
 

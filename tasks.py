@@ -3,13 +3,13 @@ import itertools
 
 import numpy as np
 
-from igsm import IGSM
-from length_tasks import LENGTH_TASKS
-from phop import PHop
-from randomness import random_words
-from task import IGNORE, Batch, Task, Text, after, check_starts, correct, majority
-from tokens import TokenTask
-from variables import Variables
+from problems.igsm import IGSM
+from problems.lengths import LENGTH_TASKS
+from problems.phop import PHop
+from problems.randomness import random_words
+from problems.task import IGNORE, Batch, Task, Text, after, check_starts, correct, majority
+from problems.text import TokenTask
+from problems.variables import Variables
 
 
 class Addition(Text):

@@ -20,20 +20,20 @@ import numpy as np
 import torch
 
 import train
-from checkpoint import load_model
-from configurator import UserError, configure, one_line_errors
-from drawing import markdown_table
-from files import write_csv
-from length_tasks import LENGTH_TASKS
+from engine.checkpoint import load_model
+from engine.configurator import UserError, configure, one_line_errors
+from engine.files import write_csv
 from looped import LoopedGPT
 from model import GPTConfig
-from phop import PHop, sample_phop
-from randomness import key_of
+from plots.drawing import markdown_table
+from problems.lengths import LENGTH_TASKS
+from problems.phop import PHop, sample_phop
+from problems.randomness import key_of
+from problems.task import IGNORE
+from proofs.constructions import Construction, group_composition, p_hop, simulate, think
+from proofs.rasp_models import PROGRAMS
 from settings import Config
-from task import IGNORE
 from tasks import group_table
-from theory_models import Construction, group_composition, p_hop, simulate, think
-from theory_rasp import PROGRAMS
 
 BATCH = 50                # inputs at once
 EXHAUSTIVE = 100_000      # all inputs where there are no more than so many

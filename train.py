@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from configurator import UserError, configure, one_line_errors
+from engine.configurator import UserError, configure, one_line_errors
 from settings import Config
 from tasks import make_task
 
@@ -25,16 +25,16 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-import checkpoint
-import runtime as runtimes
-from cost import dry_run, micro_batch
+from engine import checkpoint
+from engine import runtime as runtimes
+from engine.cost import dry_run, micro_batch
+from engine.loader import batches_ahead
+from engine.logs import Console, CsvLog, open_folder
 from eval_tasks import evaluate
-from loader import batches_ahead
-from logs import Console, CsvLog, open_folder
 from looped import build_model
 from optimizers import make_optimizer
+from problems.task import IGNORE
 from regularizer import penalty, similarities
-from task import IGNORE
 
 # What may differ between a checkpoint and the run that goes on from it: nothing that shapes model or data.
 MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval keep_interval resume '

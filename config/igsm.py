@@ -6,7 +6,7 @@ Not stated, so chosen here: sizes as Ye et al.'s medium (15 operations, 20 edges
 digit and sign, the answer directly after the question, loss on the answer alone, a warmup of 2,000 steps,
 pre-norm RMSNorm, GELU, no biases, untied embeddings, clipping at 1.
 """
-from igsm import PRESETS as _presets
+from problems.igsm import PRESETS as _presets
 
 task = 'igsm'
 max_ops, max_edges = (_presets['medium'][0],), _presets['medium'][1]

@@ -5,13 +5,13 @@ import pytest
 import torch
 from test_downstream import LM, data, trained  # noqa: F401
 
-import adapters
 import bench
 import eval_downstream
-from configurator import UserError, configure
+from downstream import adapters
+from engine.configurator import UserError, configure
+from engine.runtime import start
 from eval_downstream import DownstreamConfig
-from runtime import start
-from tokens import Bytes
+from problems.text import Bytes
 
 transformers = pytest.importorskip('transformers')
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import bench
-import bench_rows
-from bench_rows import PHOP, Case, Size, our_gradients
+from engine.runtime import start
 from looped import LoopedGPT
 from model import GPTConfig
-from runtime import start
+from peers import rows as bench_rows
+from peers.rows import PHOP, Case, Size, our_gradients
 
 
 def test_ratios_above_one_are_better(monkeypatch):

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 import torch
 
-from configurator import UserError, configure
+from engine.configurator import UserError, configure
 
 
 @dataclass

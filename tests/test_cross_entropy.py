@@ -7,7 +7,7 @@ import cross_entropy
 from cross_entropy import linear_cross_entropy, loss_and_slope
 from looped import LoopedGPT
 from model import GPTConfig
-from task import IGNORE
+from problems.task import IGNORE
 
 
 def drawn(dtype=torch.float32, n=37, width=8, vocabulary=50):

@@ -4,8 +4,8 @@ import random
 import pytest
 import torch
 
-import decoding
-from decoding import Prefix, Prompt, answer_batch, batches, common_length
+from downstream import decoding
+from downstream.decoding import Prefix, Prompt, answer_batch, batches, common_length
 from looped import LoopedGPT
 from model import GPTConfig
 

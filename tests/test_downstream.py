@@ -11,12 +11,12 @@ from records import MAKERS, PASSAGE, write_all
 from test_train import run
 
 import eval_downstream
-import fewshot
-from configurator import UserError, configure
+from downstream import fewshot
+from downstream.fewshot import ALL, TASKS, load, prompt_of
+from engine.configurator import UserError, configure
 from eval_downstream import DownstreamConfig
-from fewshot import ALL, TASKS, load, prompt_of
+from problems.text import Bytes, ShardWriter
 from stages import parse_stages
-from tokens import Bytes, ShardWriter
 
 LM = dict(task='tokens', tokenizer='bytes', vocab_size=257, block_size=600, stages='1x2', n_embd=32, n_head=2,
           p=(16,), length=256, supervise='answer', batch_size=2, max_steps=6, eval_examples=2,
@@ -355,7 +355,7 @@ def test_a_trained_model_of_variables_is_asked_in_its_own_alphabet(tmp_path):
 def test_tasks_and_metrics_need_no_torch(root):
     import subprocess
     code = ('import sys; sys.argv = ["x"]; sys.modules["torch"] = None\n'
-            'import fewshot, metrics; print(len(fewshot.ALL))')
+            'from downstream import fewshot, metrics; print(len(fewshot.ALL))')
     out = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert out.stdout.strip() == '19', out.stderr
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-import igsm
+from problems import igsm
 
 TABLE_2 = ('E#I := 4. E#J := E#I. K#N := I#N + J#O + F#K. F#K := E#J. J#O := F#K + K#O + E#J. '
            'H#J := E#J + F#K. I#P := L#M + I#N + K#O. I#M := J#O + J#P + F#K. J#P := H#J - F#K. '

@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
-import rasp
-from length_tasks import LENGTH_TASKS, N_EOS
-from task import IGNORE
+from problems import rasp
+from problems.lengths import LENGTH_TASKS, N_EOS
+from problems.task import IGNORE
 
 
 def by_hand(task: str, query: list[str]) -> list[str]:

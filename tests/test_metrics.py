@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 import pytest
 
-import metrics
+from downstream import metrics
 
 CASES = 1500
 EMPTY = {'number': '', 'date': {'day': '', 'month': '', 'year': ''}, 'spans': []}

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 import model as model_module
 from model import GPT, GPTConfig, causal_attention, gelu, rope_table, rotate
-from task import IGNORE
+from problems.task import IGNORE
 
 
 def small(generator_seed=0, **choices):

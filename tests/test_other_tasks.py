@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_igsm import by_the_text
 
-from task import IGNORE
+from problems.task import IGNORE
+from problems.variables import solve
 from tasks import IGSM, Addition, Group, PHop, Variables
-from variables import solve
 
 TASKS = {
     'addition': lambda **more: Addition((2, 4), (3, 4), 2, **more),

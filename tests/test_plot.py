@@ -5,7 +5,7 @@ import json
 import pytest
 
 import plot
-from configurator import UserError
+from engine.configurator import UserError
 
 
 def fake_run(folder, stages, seed, scores, max_steps=10, last=10):

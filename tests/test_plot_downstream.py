@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import plot
-import plot_downstream
-import plot_lines
-from configurator import UserError
-from drawing import save
-from plot_downstream import GROUPS, MEANS, Score, baseline_names, gap, read_paper
+from engine.configurator import UserError
+from plots import downstream_tables as plot_downstream
+from plots import isoplots as plot_lines
+from plots.downstream_tables import GROUPS, MEANS, Score, baseline_names, gap, read_paper
+from plots.drawing import save
 from stages import distinct_layers, effective_depth, parse_stages, trained_loops
 
 PAPER = read_paper('table3_pile')

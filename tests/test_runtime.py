@@ -2,8 +2,8 @@
 import pytest
 import torch
 
-import runtime as runtimes
-from configurator import UserError
+from engine import runtime as runtimes
+from engine.configurator import UserError
 from looped import LoopedGPT
 from model import GPTConfig
 from sample import generate

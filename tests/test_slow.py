@@ -15,14 +15,14 @@ import torch
 from test_train import assert_same_runs, rows
 
 import bench
-import runtime
-from bench_rows import LOSS, STEP, Workers, peak_megabytes, phop_step
-from configurator import configure
+from engine import runtime
+from engine.configurator import configure
 from looped import LoopedGPT
 from model import GPTConfig
+from peers.rows import LOSS, STEP, Workers, peak_megabytes, phop_step
+from problems.text import ShardWriter, TokenTask
 from settings import Config
 from tasks import make_task
-from tokens import ShardWriter, TokenTask
 
 pytestmark = pytest.mark.slow
 SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',

@@ -9,9 +9,9 @@ from test_train import assert_same_runs, run, stop_at
 import eval_tasks
 import plot
 import sample
-from checkpoint import load_model
-from runtime import start
-from stopping import RULES, all_steps, chosen_steps, confidence
+from engine.checkpoint import load_model
+from engine.runtime import start
+from engine.stopping import RULES, all_steps, chosen_steps, confidence
 
 PARITY = dict(task='parity', stages='1x6', p=(16,), length=256, supervise='answer', n_embd=32, n_head=4,
               positions='none', adaptive_loops=True, input_injection=True, norm_each_loop=True, max_length=4,

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from phop import hop, sample_phop
-from task import IGNORE, split_of, train_ids
+from problems.phop import hop, sample_phop
+from problems.task import IGNORE, split_of, train_ids
 from tasks import PHop
 
 

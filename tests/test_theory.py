@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import plot
-import rasp
 import theory
-from configurator import UserError
-from length_tasks import LENGTH_TASKS
+from engine.configurator import UserError
 from looped import LoopedGPT
 from model import GPTConfig
-from tasks import group_table
-from theory_lemmas import (
+from problems import rasp
+from problems.lengths import LENGTH_TASKS
+from proofs.constructions import group_composition, p_hop, simulate, think
+from proofs.lemmas import (
     MARGIN,
     PLACES_MAX,
     SHARP,
@@ -27,8 +27,8 @@ from theory_lemmas import (
     places,
     shift,
 )
-from theory_models import group_composition, p_hop, simulate, think
-from theory_rasp import PROGRAMS
+from proofs.rasp_models import PROGRAMS
+from tasks import group_table
 
 
 def run_layers(layers, s, x):

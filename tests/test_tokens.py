@@ -11,9 +11,9 @@ from test_train import assert_same_runs, rows, run
 
 import eval_tasks
 import sample
-from configurator import UserError
-from randomness import key_of, shuffled
-from tokens import TOKENIZERS, ShardWriter, Stream, TokenTask
+from engine.configurator import UserError
+from problems.randomness import key_of, shuffled
+from problems.text import TOKENIZERS, ShardWriter, Stream, TokenTask
 
 HEADER = dict(tokenizer='bytes', vocab_size=257, source='here', revision='1')
 

@@ -13,13 +13,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import checkpoint
-import cost
-import files
-import logs
-import runtime as runtimes
 import train
-from configurator import UserError, build
+from engine import checkpoint, cost, files, logs
+from engine import runtime as runtimes
+from engine.configurator import UserError, build
 from looped import build_model
 from optimizers import make_optimizer
 from settings import Config
@@ -271,7 +268,7 @@ def test_atomic_writes_leave_old_or_new(tmp_path):
 
 
 def test_stage_strings_of_all_configuration_files(root):
-    from configurator import configure
+    from engine.configurator import configure
     for name in os.listdir(os.path.join(root, 'config')):
         if name not in ('__init__.py', '__pycache__'):
             config, _ = configure(Config, [os.path.join(root, 'config', name)], '')
@@ -302,7 +299,7 @@ def test_averaged_weights_by_hand(tmp_path, monkeypatch):
 
 def test_looped_pile_models_have_the_parameters_of_their_base(root):
     """Every model of A's Tables 3 and 4 on the meta device; k x L has exactly the parameters of k x 1."""
-    from configurator import configure
+    from engine.configurator import configure
     sizes = {}
     for path in sorted(glob.glob(os.path.join(root, 'config', 'pile_*.py'))):
         config, _ = configure(Config, [path], '')

@@ -20,9 +20,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 
 from tqdm import tqdm
 
-from configurator import UserError, configure, one_line_errors
-from files import import_datasets
-from tokens import END_OF_TEXT, GPT2, ShardWriter
+from engine.configurator import UserError, configure, one_line_errors
+from engine.files import import_datasets
+from problems.text import END_OF_TEXT, GPT2, ShardWriter
 
 SOURCE = 'monology/pile-uncopyrighted'
 SPLITS = {'train': 'train', 'val': 'validation'}  # ours: the source's

@@ -19,8 +19,8 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from configurator import UserError, configure, one_line_errors
-from tokens import END_OF_TEXT, TOKENIZERS, ShardWriter
+from engine.configurator import UserError, configure, one_line_errors
+from problems.text import END_OF_TEXT, TOKENIZERS, ShardWriter
 
 SKIPPED = {'test', 'tests', 'idle_test', 'site-packages', 'dist-packages', '__pycache__', '.git'}
 ALIKE = 0.8  # a document is left out when this share of its lines stands in one that is kept

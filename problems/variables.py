@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from task import IGNORE, Batch, Text, check_starts, rngs
+from problems.task import IGNORE, Batch, Text, check_starts, rngs
 
 WIDTH, VALUE_MAX, DEPTH_MAX = 5, 25, 4  # 5 * (4 + 1) of the 26 letters
 QUESTIONS = 20

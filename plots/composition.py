@@ -4,8 +4,8 @@
 """
 import matplotlib.pyplot as plt
 
-from configurator import UserError
-from drawing import read_csv, save
+from engine.configurator import UserError
+from plots.drawing import read_csv, save
 
 
 def composition(files: list[str], config):

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import torch
 
-from configurator import UserError
-from files import write_atomically
+from engine.configurator import UserError
+from engine.files import write_atomically
 from looped import build_model
 from tasks import make_task
 

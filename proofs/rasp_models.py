@@ -8,8 +8,8 @@ are positions, which B's trained models do without; and no input is injected.
 """
 import torch
 
-from length_tasks import LENGTH_TASKS
-from theory_lemmas import Heads, Neurons, Stream, assemble, places, shift
+from problems.lengths import LENGTH_TASKS
+from proofs.lemmas import Heads, Neurons, Stream, assemble, places, shift
 
 WORDS = LENGTH_TASKS['parity']().words[:-1]  # 0, 1, '>', '#', '.'
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from configurator import UserError
+from engine.configurator import UserError
 
 # Dense matmul peaks in FLOP/s by dtype, from the vendors' data sheets; what is not here gets no MFU.
 PEAK_FLOPS = {

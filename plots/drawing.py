@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import matplotlib
 import matplotlib.pyplot as plt
 
-from configurator import UserError
-from files import write_atomically, write_csv
+from engine.configurator import UserError
+from engine.files import write_atomically, write_csv
 
 matplotlib.use('Agg')
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')  # Okabe and Ito 2008

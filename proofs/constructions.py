@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from looped import LoopedGPT
-from theory_lemmas import (
+from proofs.lemmas import (
     BOUND,
     SHARP,
     Heads,

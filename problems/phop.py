@@ -3,8 +3,8 @@ import string
 
 import numpy as np
 
-from randomness import below, random_words
-from task import IGNORE, Batch, Task, check_starts, correct
+from problems.randomness import below, random_words
+from problems.task import IGNORE, Batch, Task, check_starts, correct
 
 
 def sample_phop(key, ids, p: int, length: int, n_letters: int):

@@ -10,8 +10,8 @@ about 2^20, test problems have been seen in training; at lengths beyond max_leng
 """
 import numpy as np
 
-from randomness import below, key_of, random_words
-from task import IGNORE, SPLITS, Batch, Task
+from problems.randomness import below, key_of, random_words
+from problems.task import IGNORE, SPLITS, Batch, Task
 
 N_EOS = 2  # scored after a full answer; the paper does not state how many
 

@@ -20,14 +20,14 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from adafactor import Adafactor
-from configurator import configure
-from cost import micro_batch
+from engine.configurator import configure
+from engine.cost import micro_batch
+from engine.runtime import Runtime
 from looped import LoopedGPT
 from model import GPTConfig
-from runtime import Runtime
+from problems.task import Batch
 from sample import generate
 from settings import Config
-from task import Batch
 from tasks import make_task
 from train import backward
 
@@ -334,7 +334,7 @@ def peak_megabytes(code: str) -> float:
     """Growth of the peak memory of a process while `step()` of the code runs; what is freed goes back."""
     environment = os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'}
     result = subprocess.run([sys.executable, '-c', MEMORY.format(code=code)], capture_output=True, check=True,
-                            text=True, env=environment, cwd=os.path.dirname(os.path.abspath(__file__)))
+                            text=True, env=environment, cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return float(result.stdout)
 
 

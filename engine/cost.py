@@ -3,8 +3,8 @@ import math
 
 import torch
 
-import runtime as runtimes
 from cross_entropy import LOGITS_MAX
+from engine import runtime as runtimes
 from looped import RECOMPUTED, build_model
 from stages import effective_depth, parse_stages
 from tasks import LENGTH_TASKS

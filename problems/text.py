@@ -14,9 +14,9 @@ from functools import cached_property
 
 import numpy as np
 
-from files import write_atomically
-from randomness import key_of, shuffled
-from task import Batch, Task
+from engine.files import write_atomically
+from problems.randomness import key_of, shuffled
+from problems.task import Batch, Task
 
 END_OF_TEXT = {'bytes': 256, 'gpt2': 50256}  # which is also the largest number: the vocabulary is one more
 

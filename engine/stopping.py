@@ -1,7 +1,7 @@
 """When a looped model stops: the rules for full-answer prediction (B, Sec. 4.3), and how well they do."""
 import torch
 
-from task import IGNORE
+from problems.task import IGNORE
 
 RULES = ('oracle', 'confidence', 'confidence of the batch', 'threshold', 'threshold of the batch')
 LOOPS_MIN = 3  # no rule but the oracle stops before (README.md, D12); 1 is B's Eq. 2

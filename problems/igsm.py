@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from task import Batch, Task, after, check_starts, majority, rngs
+from problems.task import Batch, Task, after, check_starts, majority, rngs
 
 MODULUS = 7
 LEVELS, WIDTH = 4, 4  # entities: 4 levels of 2 to 4

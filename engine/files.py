@@ -2,7 +2,7 @@
 import csv
 import os
 
-from configurator import UserError
+from engine.configurator import UserError
 
 
 def write_atomically(path: str, write, mode='w'):

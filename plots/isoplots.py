@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 
-from configurator import UserError
-from drawing import COLORS, PlotConfig, markdown_table, save, write_table
-from plot_downstream import GROUPS, TITLES, cell, last, mean_score, notes, read_runs, rounded
+from engine.configurator import UserError
+from plots.downstream_tables import GROUPS, TITLES, cell, last, mean_score, notes, read_runs, rounded
+from plots.drawing import COLORS, PlotConfig, markdown_table, save, write_table
 from stages import effective_depth, is_looped
 
 PAPER_RATIO = {'reasoning_primitives': 1.19}  # alpha, looped / alpha, plain; A states no other

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import torch
 
-from checkpoint import load_model
-from configurator import UserError
-from decoding import Prefix, Prompt, answer_batch, batches
+from downstream.decoding import Prefix, Prompt, answer_batch, batches
+from engine.checkpoint import load_model
+from engine.configurator import UserError
+from engine.runtime import start
 from looped import LoopedGPT
 from model import GPTConfig
-from runtime import start
-from tokens import END_OF_TEXT
-from variables import Variables
+from problems.text import END_OF_TEXT
+from problems.variables import Variables
 
 CHARACTERS = 4  # to a token of GPT-2: how much longer an answer may be where tokens are characters
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from randomness import hash_rows, key_of, mix, random_words
+from problems.randomness import hash_rows, key_of, mix, random_words
 
 SPLITS = ('train', 'val', 'test')
 IGNORE = -100  # a target that is not scored; torch's cross_entropy passes over it

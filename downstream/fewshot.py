@@ -13,10 +13,10 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
-import metrics
-from configurator import UserError
-from files import import_datasets
-from variables import generate, to_text
+from downstream import metrics
+from engine.configurator import UserError
+from engine.files import import_datasets
+from problems.variables import generate, to_text
 
 EXAMPLES = 1000  # of each reasoning primitive
 

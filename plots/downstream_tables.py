@@ -10,9 +10,9 @@ from collections import defaultdict
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from configurator import UserError
-from drawing import PlotConfig, markdown_table, read_config, read_csv, write_table
-from fewshot import ALL, TASKS
+from downstream.fewshot import ALL, TASKS
+from engine.configurator import UserError
+from plots.drawing import PlotConfig, markdown_table, read_config, read_csv, write_table
 from stages import distinct_layers, effective_depth, is_looped, parse_stages
 
 GROUPS = {group: tuple(name for name in ALL if TASKS[name].group == group)  # A, Tables 5 to 8
@@ -161,7 +161,7 @@ def run_means(run: dict) -> dict:
 
 def read_paper(table: str) -> dict:
     """{model: {column: number}} of results/paper_TABLE.csv; rows of Table 4 are named as by model_name."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'results', f'paper_{table}.csv')
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'results', f'paper_{table}.csv')
     numbers = {}
     for row in read_csv(path, 'it comes with the code'):
         if 'block_size' in row:
