@@ -1,6 +1,6 @@
 """Speed, measured in one process: methods in turn, medians.
 
-    python bench.py inference config/parity.py --out=results/table_inference
+    python bench.py inference config/lengths/parity.py --out=results/table_inference
     python bench.py downstream --out=results/bench_downstream
     python bench.py rows --rows=phop_step,decoding --out=results/bench
 
@@ -74,7 +74,7 @@ def methods(path: str, config, runtime):
     layers = looped.stages.split('x')[0]
     out = {}
     for name in (None, *BASELINES):
-        more = [f'config/as_{name}.py'] if name else []
+        more = [f'config/lengths/as_{name}.py'] if name else []
         more += [] if name in (None, 'ntp_loop') else [f'--stages={20 * int(layers)}x1']
         run, _ = configure(Config, [path, *more, f'--test_lengths={config.length}'], '')
         task = make_task(run)
@@ -276,7 +276,7 @@ def main(argv):
     elif len(words) == 2 and words[0] == 'inference':
         inference(words[1], config)
     else:
-        raise UserError("give rows, downstream, or inference and a configuration such as config/parity.py")
+        raise UserError('give rows, downstream, or inference and a file such as config/lengths/parity.py')
 
 
 if __name__ == '__main__':

@@ -4,6 +4,8 @@ import os
 
 from engine.configurator import UserError
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # the project's folder
+
 
 def write_atomically(path: str, write, mode='w'):
     """`write(file)` into a temporary file beside `path`, synced, moved over it: readers see old or new."""

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from engine.configurator import UserError
-from engine.files import write_atomically
+from engine.files import ROOT, write_atomically
 from stages import trained_loops
 
 METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'regularizer', 'ms_per_step', 'wait_ms_per_step',
@@ -98,7 +98,7 @@ def git_commit() -> str:
     """The commit of this folder, '-dirty' where it was changed; 'unknown' without git."""
     try:
         git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
-                             cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+                             cwd=ROOT)
         return git.stdout.strip() or 'unknown'
     except OSError:
         return 'unknown'

@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from adafactor import Adafactor
 from engine.configurator import configure
 from engine.cost import micro_batch
+from engine.files import ROOT
 from engine.runtime import Runtime
 from looped import LoopedGPT
 from model import GPTConfig
@@ -236,8 +237,9 @@ def optimizers(runtime) -> Iterator[Case | Size]:
 
 def data(runtime) -> Iterator[Case]:
     """Examples a second of each task on one core of the host, in the batches of its configuration."""
-    for name in ('ghop', 'addition', 'igsm', 'group_laptop', 'variables_laptop', 'parity', 'copy',
-                 'binary_addition', 'binary_sum', 'multiplication', 'unique_set'):
+    for name in ('ghop', 'addition', 'igsm', 'laptop/group', 'laptop/variables', 'lengths/parity',
+                 'lengths/copy', 'lengths/binary_addition', 'lengths/binary_sum',
+                 'lengths/multiplication', 'lengths/unique_set'):
         config, _ = configure(Config, [f'config/{name}.py'], '')
         task, steps = make_task(config), iter(range(10 ** 9))
         late = max(task.starts)  # every difficulty is drawn
@@ -334,7 +336,7 @@ def peak_megabytes(code: str) -> float:
     """Growth of the peak memory of a process while `step()` of the code runs; what is freed goes back."""
     environment = os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'}
     result = subprocess.run([sys.executable, '-c', MEMORY.format(code=code)], capture_output=True, check=True,
-                            text=True, env=environment, cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+                            text=True, env=environment, cwd=ROOT)
     return float(result.stdout)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from downstream.fewshot import ALL, TASKS
 from engine.configurator import UserError
+from engine.files import ROOT
 from plots.drawing import PlotConfig, markdown_table, read_config, read_csv, write_table
 from stages import distinct_layers, effective_depth, is_looped, parse_stages
 
@@ -161,7 +162,7 @@ def run_means(run: dict) -> dict:
 
 def read_paper(table: str) -> dict:
     """{model: {column: number}} of results/paper_TABLE.csv; rows of Table 4 are named as by model_name."""
-    path = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'results', f'paper_{table}.csv')
+    path = os.path.join(ROOT, 'results', f'paper_{table}.csv')
     numbers = {}
     for row in read_csv(path, 'it comes with the code'):
         if 'block_size' in row:

@@ -8,7 +8,7 @@ folders=()
 for seed in ${SEEDS:-0}; do
     for stages in 1x1 1x4 4x1; do
         folder=out/demo_${stages}_seed$seed
-        python train.py config/ghop_demo.py --stages=$stages --seed=$seed --out_dir="$folder" --resume=auto
+        python train.py config/laptop/ghop_demo.py --stages=$stages --seed=$seed --out_dir="$folder" --resume=auto
         python eval_tasks.py "$folder"
         folders+=("$folder")
     done

@@ -6,6 +6,6 @@ SCALE=laptop
 source runs/common.sh
 
 for stages in 3x1 1x3 1x1; do
-    row group_laptop_$stages 10000 config/group_laptop.py --stages=$stages
+    row group_laptop_$stages 10000 config/laptop/group.py --stages=$stages
 done
 table group_laptop

@@ -3,9 +3,9 @@
 source runs/common.sh
 TASKS=${TASKS:-parity copy binary_addition binary_sum multiplication unique_set}
 if [ "$SCALE" = paper ]; then
-    SEEDS=${SEEDS:-0 1 2 3 4} suffix= examples=6400
+    SEEDS=${SEEDS:-0 1 2 3 4} suffix= folder=lengths examples=6400
 else
-    SEEDS=${SEEDS:-1 2 3} suffix=_laptop examples=1000
+    SEEDS=${SEEDS:-1 2 3} suffix=_laptop folder=laptop examples=1000
 fi
 
 method() {
@@ -15,11 +15,11 @@ method() {
         copy) layers=2 ;;
         multiplication) layers=4 ;;
     esac
-    local arguments=("config/$task$suffix.py")
+    local arguments=("config/$folder/$task.py")
     case $name in
         looped) ;;
-        looped_wo | ntp_loop) arguments+=("config/as_$name.py") ;;
-        *) arguments+=("config/as_$name.py" "--stages=$((20 * layers))x1") ;;
+        looped_wo | ntp_loop) arguments+=("config/lengths/as_$name.py") ;;
+        *) arguments+=("config/lengths/as_$name.py" "--stages=$((20 * layers))x1") ;;
     esac
     row "$task${suffix}_$name" "$examples" "${arguments[@]}" --seed="$seed"
 }

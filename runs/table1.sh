@@ -20,11 +20,11 @@ if [ "$SCALE" = paper ]; then
     done
 else
     for stages in 4x1 1x4 1x1; do
-        row addition_laptop_$stages 10000 config/addition_laptop.py --stages=$stages
+        row addition_laptop_$stages 10000 config/laptop/addition.py --stages=$stages
     done
     table table1_addition_laptop
     for stages in 4x1 1x4 1x1; do
-        row ghop_demo_$stages 10000 config/ghop_demo.py --stages=$stages
+        row ghop_demo_$stages 10000 config/laptop/ghop_demo.py --stages=$stages
     done
     table table1_phop_laptop
 fi

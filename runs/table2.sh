@@ -11,7 +11,7 @@ if [ "$SCALE" = paper ]; then
     table table2_igsm --paper=results/paper_table2_igsm.csv
 else
     for stages in 4x1 1x4 1x1; do
-        row igsm_laptop_$stages 10000 config/igsm_laptop.py --stages=$stages
+        row igsm_laptop_$stages 10000 config/laptop/igsm.py --stages=$stages
     done
     table table2_igsm_laptop
 fi

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 SCALE=${SCALE:-laptop}
 case $SCALE in
-    paper) python bench.py inference config/parity.py --out=results/table_inference ;;
-    laptop) python bench.py inference config/parity_laptop.py --out=results/table_inference_laptop ;;
+    paper) python bench.py inference config/lengths/parity.py --out=results/table_inference ;;
+    laptop) python bench.py inference config/laptop/parity.py --out=results/table_inference_laptop ;;
     *) echo "error: SCALE=$SCALE is not paper or laptop" >&2; exit 2 ;;
 esac

@@ -8,7 +8,7 @@ source runs/common.sh
 
 [ -f data/stdlib/train_00000.json ] || python data/text/prepare.py
 for name in 6x1 2x1 2x3 middle reg2; do
-    row text_$name 1000000 config/text_$name.py
+    row text_$name 1000000 config/laptop/text_$name.py
 done
 python plot.py text "${folders[@]}" --out=results/text
 python plot.py similarity out/text_6x1_seed0 out/text_reg2_seed0 --out=results/text_similarity

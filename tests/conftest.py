@@ -1,12 +1,10 @@
-"""Shared by all tests: the project's folder on the path, and one seed."""
+"""Shared by all tests: the project's folder, and one seed."""
 import os
-import sys
 
 import pytest
 import torch
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
 
 
 @pytest.fixture(autouse=True)

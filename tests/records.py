@@ -3,6 +3,9 @@ import json
 import os
 
 PASSAGE = 'In 1901 the town of Ladle had 1,200 people and two mills. The first mill was built by Ada Grey.'
+LM = dict(task='tokens', tokenizer='bytes', vocab_size=257, block_size=600, stages='1x2', n_embd=32, n_head=2,
+          p=(16,), length=256, supervise='answer', batch_size=2, max_steps=6, eval_examples=2,
+          eval_interval=3, keep_interval=3, learning_rate=1e-2)
 
 
 def answers(*texts):

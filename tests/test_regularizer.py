@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from test_train import rows, run
+from training import rows, run
 
 import plot
 import regularizer

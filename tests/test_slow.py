@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 import pytest
 import torch
-from test_train import assert_same_runs, rows
+from training import assert_same_runs, command, rows, start, wait_for_step
 
 import bench
 from engine import runtime
@@ -25,30 +25,6 @@ from settings import Config
 from tasks import make_task
 
 pytestmark = pytest.mark.slow
-SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',
-         '--batch_size=24', '--max_steps=300', '--log_interval=1', '--eval_interval=50',
-         '--eval_examples=200', '--dtype=float32', '--checkpoint_interval=20', '--compile=False',
-         '--device=cpu']
-
-
-def command(folder, *more):
-    return [sys.executable, 'train.py', *SMALL, f'--out_dir={folder}', *more]
-
-
-def start(root, folder, *more):
-    return subprocess.Popen(command(folder, *more), cwd=root, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
-
-
-def wait_for_step(folder, step):
-    while True:
-        if os.path.exists(folder / 'metrics.csv'):
-            with open(folder / 'metrics.csv', encoding='utf-8') as file:
-                if len(file.readlines()) > step:
-                    return
-        time.sleep(0.01)
-
-
 def test_killed_at_random_moments_equals_never_killed(tmp_path, root):
     subprocess.run(command(tmp_path / 'whole'), cwd=root, check=True, capture_output=True)
     killed, chance, reached = tmp_path / 'killed', random.Random(), []
@@ -279,8 +255,8 @@ def test_from_training_to_tables(tmp_path, root):
     assert result.stdout.count('loops') == 4 and 'true answer' in result.stdout and result.stderr == ''
 
 
-@pytest.mark.parametrize('name', ['ghop_demo', 'addition_laptop', 'igsm_laptop', 'group_laptop',
-                                  'variables_laptop'])
+@pytest.mark.parametrize('name', ['laptop/ghop_demo', 'laptop/addition', 'laptop/igsm', 'laptop/group',
+                                  'laptop/variables'])
 def test_no_test_problem_among_many_training_examples(name):
     """Against all of the test set at laptop size; OVERLAP_EXAMPLES=1000000 looks at a million."""
     config, _ = configure(Config, [f'config/{name}.py'], '')

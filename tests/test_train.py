@@ -1,5 +1,4 @@
 """Training: schedule, exact resumption, micro-batches, evaluation, stopping, what lands on disk."""
-import csv
 import glob
 import json
 import math
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from training import TINY, assert_same_runs, rows, run, stop_at
 
 import train
 from engine import checkpoint, cost, files, logs
@@ -22,43 +22,6 @@ from optimizers import make_optimizer
 from settings import Config
 from stages import parse_stages
 from tasks import make_task
-
-TIMES = ('ms_per_step', 'wait_ms_per_step', 'tokens_per_s', 'mfu')
-TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12,
-            warmup_steps=3, batch_size=10, log_interval=1, eval_interval=4, eval_examples=20,
-            checkpoint_interval=5, compile='False', data_workers=0, dtype='float32', device='cpu')
-
-
-def run(out_dir, **changes):
-    config = build(Config, TINY | dict(out_dir=str(out_dir)) | changes)
-    train.main(config, [], ['train.py'])
-    return str(out_dir)
-
-
-def rows(folder, name):
-    with open(os.path.join(folder, name), encoding='utf-8', newline='') as file:
-        return [{key: value for key, value in row.items() if key not in TIMES}
-                for row in csv.DictReader(file)]
-
-
-def assert_same_runs(one, two):
-    """Parameters, optimizer, metrics and evaluations, bit for bit."""
-    a, b = (torch.load(os.path.join(folder, 'ckpt.pt'), weights_only=True) for folder in (one, two))
-    assert a['step'] == b['step'] and a['best'] == b['best']
-    assert all(torch.equal(a['model'][name], b['model'][name]) for name in a['model'])
-    for one_part, two_part in zip(*(run['optimizer'].get('parts', [run['optimizer']]) for run in (a, b)),
-                                  strict=True):
-        for x, y in zip(one_part['state'].values(), two_part['state'].values(), strict=True):
-            assert all(torch.equal(torch.as_tensor(x[name]), torch.as_tensor(y[name])) for name in x)
-    for name in ('metrics.csv', 'eval.csv'):
-        assert rows(one, name) == rows(two, name)
-
-
-def stop_at(monkeypatch, step):
-    """As if a signal came during step `step`, which is number step - 1 from 0."""
-    at, real = [0], train.lr_at
-    monkeypatch.setattr(train, 'lr_at', lambda now, config: at.__setitem__(0, now) or real(now, config))
-    monkeypatch.setattr(runtimes.Stop, 'wanted', lambda self: at[0] >= step - 1)
 
 
 def test_schedule():
@@ -269,11 +232,13 @@ def test_atomic_writes_leave_old_or_new(tmp_path):
 
 def test_stage_strings_of_all_configuration_files(root):
     from engine.configurator import configure
-    for name in os.listdir(os.path.join(root, 'config')):
-        if name not in ('__init__.py', '__pycache__'):
-            config, _ = configure(Config, [os.path.join(root, 'config', name)], '')
-            row = name[:-3].split('_')[-1]
-            assert config.stages == row if re.fullmatch(r'\d+x\d+', row) else parse_stages(config.stages)
+    paths = glob.glob(os.path.join(root, 'config', '**', '*.py'), recursive=True)
+    paths.remove(os.path.join(root, 'config', '__init__.py'))
+    assert len(paths) > 60
+    for path in paths:
+        config, _ = configure(Config, [path], '')
+        row = os.path.basename(path)[:-3].split('_')[-1]
+        assert config.stages == row if re.fullmatch(r'\d+x\d+', row) else parse_stages(config.stages)
 
 
 def test_averaged_weights_by_hand(tmp_path, monkeypatch):

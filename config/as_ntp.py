@@ -1,7 +1,0 @@
-"""After a task of B: next-token prediction by 20 times the task's layers, no loops (B, Sec. 6.1.2).
-
-    python train.py config/parity.py config/as_ntp.py --stages=20x1 --out_dir=out/parity_ntp
-"""
-from config.as_fixed import *
-
-answer = 'ntp'

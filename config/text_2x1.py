@@ -1,4 +1,0 @@
-"""Bytes of the standard library: the base, two layers."""
-from config.text import *
-
-stages = '2x1'

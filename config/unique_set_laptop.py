@@ -1,7 +1,0 @@
-"""Unique set at laptop scale; the paper's recipe is config/unique_set.py."""
-from config.length_laptop import *
-
-task = 'unique_set'
-stages = '3x20'
-interval = 700
-max_steps = 20000
