@@ -1,15 +1,13 @@
-"""Looping: the stages of `stages.py` run over the blocks of a GPT (A, Sec. 2), and what B adds to it.
+"""Looping: a block of k layers applied L times (Saunshi et al. 2025, Sec. 2), and what Fan et al. 2025 add.
 
-LoopedGPT with 'kx1' computes what GPT computes; with 'kxL' what a kL-layer GPT with copied weights computes.
+LoopedGPT with stages 'kx1' computes what a GPT of k layers computes; with 'kxL' what a GPT of k * L layers
+with copied weights computes. The loop itself is `LoopedGPT.iterations`.
 """
-from dataclasses import fields, replace
-
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from cross_entropy import loss_and_slope
-from model import GPT, GPTConfig, KVCache, head_size_of
-from stages import Stage, distinct_layers, effective_depth, is_looped, parse_stages, with_loops
+from model import GPT, KVCache, head_size_of, loss_and_slope
+from stages import ModelConfig, Stage, distinct_layers, effective_depth, is_looped, parse_stages, with_loops
 
 RECOMPUTED = 4  # most blocks whose activations are there at once with checkpoint_loops
 
@@ -18,130 +16,144 @@ class LoopedGPT(GPT):
     """A GPT whose blocks are grouped in stages, each run L times.
 
     n_loops, in every call: None for the L of the string, an int in place of every L > 1, or a tensor (B,)
-    with a count for each sample. Samples that are done leave the batch, so the cost is the sum of the counts.
-
-    input_injection: a looped stage with input e computes h_0 = 0, h_{t+1} = f(h_t + e) (B, Sec. 4.1).
-    norm_each_loop: the final norm ends every iteration, as in B's code, instead of coming once at the end.
-    truncate_loops: gradients flow through the last so many iterations only; 0 means all.
-    checkpoint_loops: activations are computed again in the backward pass instead of kept, an iteration, or
-    RECOMPUTED blocks of a longer one, at a time.
+    with a count for each sample.
+    input_injection: a looped stage with input e computes h_0 = 0, h_{t+1} = f(h_t + e) (Fan et al. 2025,
+    Sec. 4.1). norm_each_loop is as in the code of Fan et al.
     """
 
-    def __init__(self, config: GPTConfig, stages: str, generator: torch.Generator | None = None,
-                 input_injection=False, norm_each_loop=False, truncate_loops=0, checkpoint_loops=False):
-        self.stages = parse_stages(stages)
-        config = replace(config, n_layer=distinct_layers(self.stages))
-        super().__init__(config, generator, depth=effective_depth(self.stages))
-        self.input_injection, self.norm_each_loop = input_injection, norm_each_loop
-        self.truncate_loops, self.checkpoint_loops = truncate_loops, checkpoint_loops
+    def __init__(self, config: ModelConfig, generator: torch.Generator | None = None):
+        self.stages = parse_stages(config.stages)
+        super().__init__(config, distinct_layers(self.stages), generator, effective_depth(self.stages))
 
     def through_blocks(self, x, rope, n_loops=None, cache=None):
         """Runs all stages, (B, T, C) -> the same. Each application of a block has its own cache slot."""
         if n_loops is not None and not is_looped(self.stages):
             raise ValueError('these stages hold no loop, so they take no loop count')
-        slot = 0
+        slot = 0  # of the cache
         for stage, blocks in self.stage_blocks():
-            count = n_loops if stage.loops > 1 and n_loops is not None else stage.loops
-            x = self.run_stage(stage, blocks, x, rope, count, cache, slot)
-            slot += len(blocks) * count if cache is not None else 0
+            loops = stage.loops
+            if stage.loops > 1 and n_loops is not None:
+                loops = n_loops
+            if isinstance(loops, torch.Tensor):  # a count for each sample
+                assert cache is None, 'cached decoding uses one loop count for all tokens'
+                x = self.run_each_sample(stage, blocks, x, rope, loops)
+                continue
+
+            last = self.first_state(stage, x)
+            for state in self.iterations(stage, blocks, x, rope, loops, cache, slot):
+                last = state
+            x = last
+            slot += len(blocks) * loops
         return x
 
     def stage_blocks(self):
-        """(stage, its blocks) in order."""
+        """Yields (stage, its blocks) in order."""
         first = 0
         for stage in self.stages:
-            yield stage, list(self.blocks[first:first + stage.layers])
+            yield stage, self.blocks[first:first + stage.layers]
             first += stage.layers
 
-    def run_stage(self, stage: Stage, blocks, x, rope, count, cache=None, slot=0):
-        """`count` iterations, an int or one for each sample (B,), over x (B, T, C).
+    def iterations(self, stage: Stage, blocks, x, rope, loops: int, cache=None, slot=0):
+        """The loop: the blocks of a stage applied `loops` times with the same weights, x (B, T, C).
 
-        Samples are sorted by count, longest first: those still running are always a prefix of the batch.
+        Yields the state after every iteration.
         """
-        order = None
-        if isinstance(count, torch.Tensor):
-            assert cache is None, 'cached decoding uses one loop count for all tokens'
-            order = count.argsort(descending=True, stable=True)
-            x, counts = x[order.to(x.device)], count[order].tolist()
-        else:
-            counts = [count] * x.size(0)
-        e = x
-        if self.input_injection and stage.loops > 1:
-            x = torch.zeros_like(e)
-        done = []
-        for t in range(max(counts)):
-            running = sum(c > t for c in counts)
-            if running < x.size(0):
-                done.append(x[running:])
-                x, e = x[:running], e[:running]
-            x = self.truncate(x, [c - t for c in counts[:running]])
-            inject = e if self.input_injection and stage.loops > 1 else None
-            x = self.iterate(stage, blocks, x, inject, rope, cache, slot + t * len(blocks))
-        x = torch.cat([x] + done[::-1]) if done else x
-        return x if order is None else x[order.argsort().to(x.device)]
+        h = self.first_state(stage, x)
+        for t in range(loops):
+            h = self.iterate(stage, blocks, h, x, rope, cache, slot + t * len(blocks))
+            yield h  # (B, T, C)
 
-    def iterate(self, stage, blocks, x, inject, rope, cache=None, slot=0):
-        """One pass through the blocks of a stage."""
-        if inject is not None:
-            x = x + inject
-        if not self.checkpoint_loops or cache is not None or not torch.is_grad_enabled():
-            x = self.run_blocks(blocks, x, rope, cache, slot)
-        else:  # reentrant checkpointing of a block used in several loops gives wrong gradients under DDP
+    def first_state(self, stage: Stage, x):
+        """h_0 of a stage with input x: x itself, or with input injection 0."""
+        return torch.zeros_like(x) if self.injects(stage) else x
+
+    def injects(self, stage: Stage) -> bool:
+        return self.config.input_injection and stage.loops > 1
+
+    def iterate(self, stage: Stage, blocks, h, x, rope, cache=None, slot=0):
+        """One pass of the state h through the blocks of a stage with input x, both (B, T, C)."""
+        if self.injects(stage):
+            h = h + x  # (B, T, C)
+        if self.config.checkpoint_loops and cache is None and torch.is_grad_enabled():
             for first in range(0, len(blocks), RECOMPUTED):
                 part = blocks[first:first + RECOMPUTED]
-                x = checkpoint(self.run_blocks, part, x, rope, use_reentrant=False)
-        return self.final_norm(x) if self.norm_each_loop and stage.loops > 1 else x
+                # Reentrant checkpointing of a block used in several loops gives wrong gradients under DDP.
+                h = checkpoint(self.run_blocks, part, h, rope, use_reentrant=False)
+        else:
+            h = self.run_blocks(blocks, h, rope, cache, slot)
+        if self.config.norm_each_loop and stage.loops > 1:
+            h = self.final_norm(h)
+        return h
 
-    def run_blocks(self, blocks, x, rope, cache=None, slot=0):
+    def run_blocks(self, blocks, h, rope, cache=None, slot=0):
         for i, block in enumerate(blocks):
-            x = block(x, rope, cache, slot + i)
-        return x
+            h = block(h, rope, cache, slot + i)
+        return h
 
-    def truncate(self, x, left: list[int]):
-        """Cuts the gradient where exactly truncate_loops iterations are left (`left` is longest first)."""
-        if not self.truncate_loops or self.truncate_loops not in left:
-            return x
-        if left[0] == left[-1]:
-            return x.detach()
-        cut = torch.tensor([n == self.truncate_loops for n in left], device=x.device)
-        return torch.where(cut[:, None, None], x.detach(), x)
+    def run_each_sample(self, stage: Stage, blocks, x, rope, counts):
+        """Loops every sample of x (B, T, C) as often as its own count of counts (B,) says.
+
+        Samples that are done leave the batch, so the cost is the sum of the counts.
+        """
+        # Longest first: the samples that still run are always the first ones of the batch.
+        order = counts.argsort(descending=True, stable=True)
+        ordered = counts[order].tolist()
+        x = x[order.to(x.device)]  # (B, T, C)
+        h = self.first_state(stage, x)
+        done = []
+        for t in range(max(ordered)):
+            running = sum(count > t for count in ordered)
+            if running < len(h):
+                done.append(h[running:])
+                h = h[:running]
+                x = x[:running]
+            h = self.iterate(stage, blocks, h, x, rope)
+
+        if done:
+            h = torch.cat([h] + done[::-1])  # (B, T, C), longest first
+        return h[order.argsort().to(h.device)]  # in the order of the batch
 
     def last_norm(self, x):
         """The norm before the head; with norm_each_loop a last stage that loops has already been normed."""
-        return x if self.norm_each_loop and self.stages[-1].loops > 1 else super().last_norm(x)
+        if self.config.norm_each_loop and self.stages[-1].loops > 1:
+            return x
+        return super().last_norm(x)
 
     def logits_by_loop(self, tokens, loops_max: int):
         """Yields (t, logits) for t = 1 .. loops_max; one pass serves them all when a single stage loops."""
-        looped = [i for i, stage in enumerate(self.stages) if stage.loops > 1]
-        if len(looped) != 1:
-            for t in range(1, loops_max + 1 if looped else 2):
-                yield t, self(tokens, n_loops=t if looped else None)
-            return
-        positions = self.positions(tokens)
-        rope, x = self.rope(positions), self.embed(tokens, positions)
         groups = list(self.stage_blocks())
+        looped = [i for i, stage in enumerate(self.stages) if stage.loops > 1]
+        if not looped:  # a plain model has one answer
+            yield 1, self(tokens)
+            return
+        if len(looped) > 1:  # several loops that grow together: one pass for each count
+            for t in range(1, loops_max + 1):
+                yield t, self(tokens, n_loops=t)
+            return
+
+        # The stages before the loop run once, those after it once for every state that the loop yields.
+        positions = self.positions(tokens)
+        rope = self.rope(positions)
+        x = self.embed(tokens, positions)  # (B, T, C)
         for stage, blocks in groups[:looped[0]]:
-            x = self.run_stage(stage, blocks, x, rope, 1)
+            x = self.iterate(stage, blocks, x, x, rope)
         stage, blocks = groups[looped[0]]
-        inject = x if self.input_injection else None
-        x = torch.zeros_like(x) if self.input_injection else x
-        for t in range(1, loops_max + 1):
-            x = self.iterate(stage, blocks, x, inject, rope)
-            y = x
-            for after, after_blocks in groups[looped[0] + 1:]:
-                y = self.run_stage(after, after_blocks, y, rope, 1)
-            yield t, self.readout(y)
+        for t, h in enumerate(self.iterations(stage, blocks, x, rope, loops_max), start=1):
+            for later_stage, later_blocks in groups[looped[0] + 1:]:
+                h = self.iterate(later_stage, later_blocks, h, h, rope)
+            yield t, self.readout(h)  # (B, T, V)
 
     def new_cache(self, batch: int, length_max: int, n_loops: int | None = None) -> KVCache:
         """An empty cache with a slot for every (stage, loop, layer), of the dtype of the weights."""
-        slots, weight = effective_depth(with_loops(self.stages, n_loops)), self.head.weight
+        slots = effective_depth(with_loops(self.stages, n_loops))
+        weight = self.head.weight
         return KVCache(slots, batch, length_max, self.config, weight.device, weight.dtype)
 
     def compile_blocks(self, fixed_size=True):
         """Compiles the block, not the unrolled model: one graph serves every depth and loop count.
 
-        Where batches differ in size or length, fixed_size=False makes one graph that serves them all. Over a
-        large vocabulary what the loss does with the logits is compiled too.
+        Where batches differ in size or length, fixed_size=False makes one graph that serves them all. What
+        the loss does with the logits of a large vocabulary is compiled too.
         """
         for block in self.blocks:
             block.compile(dynamic=None if fixed_size else True)
@@ -157,17 +169,8 @@ class LoopedGPT(GPT):
         Attention: two products of 2 * length * width FLOPs forward, twice that backward, at every block use.
         """
         stages = with_loops(self.stages, n_loops)
-        uses = sum(stage.loops * sum(p.numel() for block in blocks for p in block.parameters())
-                   for stage, (_, blocks) in zip(stages, self.stage_blocks(), strict=True))
-        uses += self.head.weight.numel() + sum(p.numel() for p in self.final_norm.parameters())
+        uses = self.head.weight.numel() + sum(p.numel() for p in self.final_norm.parameters())
+        for stage, (_, blocks) in zip(stages, self.stage_blocks(), strict=True):
+            uses += stage.loops * sum(p.numel() for p in blocks.parameters())
         width = self.config.n_head * head_size_of(self.config)
         return 6 * uses + 12 * length * width * effective_depth(stages)
-
-
-def build_model(config, vocab_size: int, block_size: int, generator=None) -> LoopedGPT:
-    """The model of a training configuration (any object with its fields)."""
-    names = [field.name for field in fields(GPTConfig) if hasattr(config, field.name)]
-    sizes = {name: getattr(config, name) for name in names}
-    sizes |= dict(vocab_size=vocab_size, block_size=block_size, n_layer=0)
-    return LoopedGPT(GPTConfig(**sizes), config.stages, generator, config.input_injection,
-                     config.norm_each_loop, config.truncate_loops, config.checkpoint_loops)

@@ -1,4 +1,4 @@
-"""Asks a trained model: the answer after every loop, cached decoding, greedy or sampled.
+"""Shows what a trained model answers after every loop; continues a text.
 
     python sample.py out/ghop_1x6                        # problems of the test split, with the true answers
     python sample.py out/ghop_1x6 --prompt=abcadbca...   # a problem of your own
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from engine.checkpoint import load_model
-from engine.configurator import UserError, configure, one_line_errors
+from engine.configurator import Amount, Natural, Positive, configure
+from engine.errors import UserError, one_line_errors
+from engine.evaluation import logits_at, loop_counts_to_try
 from engine.runtime import start
-from engine.stopping import LOOPS_MIN, confidence
-from problems.lengths import N_EOS
+from engine.stopping import LOOPS_MARGIN, LOOPS_MIN, confidence
 from problems.task import IGNORE
 from stages import is_looped, sweepable, trained_loops
 
@@ -25,23 +26,20 @@ TEXT_LENGTH = 200  # tokens by which a text is continued
 class SampleConfig:
     # --- the problem
     prompt: str = ''                 # text in the task's form (default: problems of the test split)
-    batch: int = 3                   # problems drawn, or samples of the prompt when temperature is above 0
+    batch: Positive = 3              # problems drawn, or samples of the prompt when temperature is above 0
     # --- the model
     checkpoint: str = 'best.pt'      # file in the run's folder: best.pt or ckpt.pt
-    loops: tuple[int, ...] = ()      # loop counts to ask (default: every one up to twice the trained count)
-    max_new_tokens: int = 0          # 0 takes the length of the true answer, or 200 of a text
+    loops: tuple[int, ...] = ()      # loop counts to show (default: 1 to twice the trained count, or past T)
+    max_new_tokens: Natural = 0      # 0 takes the length of the true answer, or 200 of a text
     # --- decoding
-    temperature: float = 0.0         # 0 is greedy
-    top_k: int = 0                   # sample among the k likeliest tokens; 0 is all
-    seed: int = 0                    # of sampling and of the problems drawn
+    temperature: Amount = 0.0        # 0 is greedy
+    top_k: Natural = 0               # sample among the k likeliest tokens; 0 is all
+    seed: Natural = 0                # of sampling and of the problems drawn
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'                # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'         # auto: bfloat16 where the hardware has it
 
     def check(self):
-        if self.batch < 1 or min(self.max_new_tokens, self.top_k, self.temperature, self.seed) < 0:
-            raise ValueError('batch must be at least 1; '
-                             'max_new_tokens, top_k, temperature and seed not negative')
         if self.loops and min(self.loops) < 0:
             raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
 
@@ -50,122 +48,218 @@ class SampleConfig:
 def generate(model, tokens, n_new: int, n_loops=None, temperature=0.0, top_k=0, generator=None):
     """Continues tokens (B, T) by n_new, each from the cached keys and values of all before.
 
-    Returns tokens and their probabilities, the model's own before temperature and top-k, both (B, n_new).
+    Returns tokens and their probabilities, before temperature and top-k act on them, both (B, n_new).
     """
-    cache = model.new_cache(len(tokens), tokens.size(1) + n_new, n_loops)
-    new, chances = [], []
+    length_max = tokens.size(1) + n_new
+    cache = model.new_cache(len(tokens), length_max, n_loops)
+    new_tokens = []
+    probabilities = []
     for _ in range(n_new):
-        logits = model(tokens, n_loops=n_loops, cache=cache, last_only=True)[:, -1].float()  # (B, V)
-        tokens = pick(logits, temperature, top_k, generator)
-        new.append(tokens)
-        chances.append(logits.softmax(-1).gather(1, tokens))
-    return torch.cat(new, 1), torch.cat(chances, 1)
+        logits = model(tokens, n_loops=n_loops, cache=cache, last_only=True)  # (B, 1, V)
+        logits = logits[:, -1].float()  # (B, V)
+        tokens = next_token(logits, temperature, top_k, generator)  # (B, 1)
+        probability = logits.softmax(-1).gather(1, tokens)  # (B, 1)
+        new_tokens.append(tokens)
+        probabilities.append(probability)
+    return torch.cat(new_tokens, 1), torch.cat(probabilities, 1)
 
 
-def pick(logits, temperature: float, top_k: int, generator):
+def next_token(logits, temperature: float, top_k: int, generator):
     """A token (B, 1) of each row of logits (B, V): the likeliest at temperature 0, else drawn."""
     if temperature == 0:
         return logits.argmax(-1, keepdim=True)
     if top_k:
-        least = logits.topk(min(top_k, logits.size(-1))).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    chances = (logits / temperature).softmax(-1)
-    return torch.multinomial(chances.cpu(), 1, generator=generator).to(logits.device)
+        k = min(top_k, logits.size(-1))
+        likeliest = logits.topk(k).values  # (B, k), sorted
+        too_low = logits < likeliest[:, -1:]
+        logits = logits.masked_fill(too_low, -torch.inf)
+    probabilities = (logits / temperature).softmax(-1)
+    drawn = torch.multinomial(probabilities.cpu(), 1, generator=generator)
+    return drawn.to(logits.device)
 
 
-def problems(config, task) -> list[tuple[list, list]]:
-    """(prompt, true answer) tokens of what is asked: the user's own prompt, or problems of the test split."""
+def choose_problems(config, task) -> list[tuple[list, list]]:
+    """(prompt, true answer) tokens: of the user's prompt, or of problems of the test split."""
     if config.prompt or task.per_token:
         try:
             prompt = task.encode(config.prompt)
-            return [(prompt, [] if task.per_token else task.solve(prompt))]
+            truth = [] if task.per_token else task.solve(prompt)
         except ValueError as error:
             raise UserError(error) from None
-    difficulties, first = task.evaluated('test'), config.seed * config.batch
-    batch = task.eval_batch('test', difficulties[len(difficulties) // 2], first, first + config.batch)
-    ends = (batch.targets != IGNORE).argmax(1)  # the prompt ends where the first target is scored
-    return [(tokens[:end + 1].tolist(), targets[targets != IGNORE].tolist())
-            for tokens, targets, end in zip(batch.tokens, batch.targets, ends, strict=True)]
+        if task.full_answer:
+            truth += [task.end] * (task.n_eos - 1)
+        return [(prompt, truth)]
+
+    difficulties = task.evaluated('test')
+    difficulty = difficulties[len(difficulties) // 2]
+    first = config.seed * config.batch
+    batch = task.eval_batch('test', difficulty, first, first + config.batch)
+    problems = []
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        is_scored = targets != IGNORE  # (T,)
+        n_prompt = is_scored.argmax() + 1  # the prompt ends where the first target is scored
+        prompt = tokens[:n_prompt]
+        truth = targets[is_scored]
+        problems.append((prompt.tolist(), truth.tolist()))
+    return problems
 
 
-def check_room(model, n_prompt: int, n_new: int):
-    """UserError where learned positions end before the last of the new tokens is asked for."""
-    most = model.config.block_size
-    if model.config.positions == 'learned' and n_prompt + n_new - 1 > most:
-        raise UserError(f'learned positions end at {most}: a prompt of {n_prompt} tokens leaves no room '
-                        f'for {n_new}')
+def decoded_answers(model, config, prompt: list, n_new: int, loop_counts, copies: int):
+    """Yields (loop count, new tokens, their probability), `copies` decodings for each loop count."""
+    tokens = torch.tensor([prompt] * copies)  # (copies, T)
+    tokens = tokens.to(model.head.weight.device)
+    for n_loops in loop_counts:
+        generator = torch.Generator().manual_seed(config.seed)
+        new_tokens, probabilities = generate(
+            model,
+            tokens,
+            n_new,
+            n_loops,
+            config.temperature,
+            config.top_k,
+            generator,
+        )
+        products = probabilities.prod(1)  # (copies,)
+        for row, product in zip(new_tokens, products, strict=True):
+            yield n_loops, row.tolist(), product.item()
 
 
 @torch.inference_mode()
-def show_full(model, task, config, prompt: list, truth: list):
-    """Prints a problem, its true answer and the model's full answer after every loop, with its confidence."""
-    needed, n_new = int(task.steps(np.array([prompt]))[0]), len(truth) + N_EOS - 1
-    check_room(model, len(prompt), n_new)
-    counts = config.loops or range(1, int(1.25 * needed) + 2)
-    print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
-    tokens = torch.tensor([prompt + [task.end] * (n_new - 1)], device=model.head.weight.device)
-    scored = torch.arange(tokens.size(1), device=tokens.device)[None] >= len(prompt) - 1
-    steps = [(t, logits.argmax(-1)[0, len(prompt) - 1:].tolist(), confidence(logits, scored).item())
-             for t, logits in model.logits_by_loop(tokens, max(counts))]
-    surest = min(steps[LOOPS_MIN - 1:] or steps, key=lambda step: step[2])[0]
-    for t, answer, surprise in steps:
-        if t in counts or len(steps) == 1:
-            note = ('  T' * (t == needed) + '  stops here' * (t == surest)) * task.adaptive_loops
-            print(f'  loops {t}: {task.decode(answer)}  cross entropy {surprise:.1e}{note}')
+def full_answers(model, task, prompt: list, n_new: int, loop_counts):
+    """Yields (loop count, tokens, cross entropy) of answers read in one go; see stopping.confidence."""
+    filling = [task.end] * (n_new - 1)
+    tokens = torch.tensor([prompt + filling])  # (1, T)
+    tokens = tokens.to(model.head.weight.device)
+    scored = torch.ones_like(tokens, dtype=torch.bool)
+    scored[:, :len(prompt) - 1] = False
+    for n_loops, logits in logits_at(model, tokens, loop_counts):
+        answer = logits.argmax(-1)[scored]
+        cross_entropy = confidence(logits, scored)
+        yield n_loops, answer.tolist(), cross_entropy.item()
 
 
-def continuations(model, config, prompt: list, n_new: int, counts, copies: int):
-    """Yields (loop count, new tokens, their probabilities) for each loop count."""
-    check_room(model, len(prompt), n_new)
-    tokens = torch.tensor([prompt] * copies, device=model.head.weight.device)
-    for n_loops in counts:
-        generator = torch.Generator().manual_seed(config.seed)
-        new, chances = generate(model, tokens, n_new, n_loops, config.temperature, config.top_k, generator)
-        yield n_loops, new.tolist(), chances.prod(1).tolist()
+def adaptive_answers(model, task, prompt: list, n_new: int, loop_counts):
+    """(full answers, notes) by loop count; where no counts are given, up to a little more than T.
+
+    The notes say which count is T and at which one the rule of the highest confidence stops.
+    """
+    row = np.array([prompt])
+    needed = int(task.steps(row)[0])  # T
+    if not loop_counts:
+        last = int(LOOPS_MARGIN * needed) + 1
+        loop_counts = range(1, max(last, LOOPS_MIN) + 1)
+
+    # The rule looks at every step, whether it is shown or not.
+    last = max(*loop_counts, LOOPS_MIN)
+    every_count = sorted({*loop_counts, *range(1, last + 1)})
+    answers = list(full_answers(model, task, prompt, n_new, every_count))
+    can_stop = [answer for answer in answers if answer[0] >= LOOPS_MIN]
+    surest = min(can_stop, key=lambda answer: answer[2])[0]
+
+    notes = {needed: 'as needed', surest: 'stops here'}
+    if surest == needed:
+        notes[needed] = 'as needed, stops here'
+    shown = [answer for answer in answers if answer[0] in loop_counts]
+    return shown, notes
 
 
-def show(model, task, config, prompt: list, truth: list, counts):
-    """Prints a problem, its true answer and the model's after every loop count."""
-    copies = config.batch if config.prompt and config.temperature else 1
-    found = list(continuations(model, config, prompt, config.max_new_tokens or len(truth), counts, copies))
-    print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
-    for n_loops, answers, chances in found:
-        name = 'answer' if n_loops is None else f'loops {n_loops}'
-        note = '  (as trained)' if n_loops == trained_loops(model.stages) else ''
-        for answer, chance in zip(answers, chances, strict=True):
-            print(f'  {name}: {task.decode(answer)}  {100 * chance:.1f}%{note}')
+def show(task, prompt: list, truth: list, answers, measure: str, notes: dict):
+    """Prints a problem and the answers (loop count, tokens, value of the measure), aligned.
+
+    It is right where it agrees with the true answer as far as both go. notes: what to say of a loop count.
+    """
+    problem = task.decode(prompt)
+    true_answer = task.decode(truth)
+    print(f'\n{problem}  true answer: {true_answer}')
+
+    # the cells of every line: loop count, answer, how sure the model is, right or wrong
+    lines = []
+    for n_loops, tokens, value in answers:
+        label = 'answer'
+        if n_loops is not None:
+            label = f'loops {n_loops}'
+        note = notes.get(n_loops)
+        if note:
+            label += f' ({note})'
+        n_compared = min(len(tokens), len(truth))
+        is_right = tokens[:n_compared] == truth[:n_compared]
+        verdict = 'right' if is_right else 'wrong'
+        lines.append([
+            f'{label}:',
+            task.decode(tokens),
+            measure.format(value),
+            verdict,
+        ])
+
+    # as wide as the widest of their column
+    columns = zip(*lines, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    for line in lines:
+        padded = map(str.ljust, line, widths)
+        print(' ', '  '.join(padded))
 
 
-def show_text(model, task, config, prompt: list, counts):
-    """Prints a prompt and the model's continuations of it, `batch` of them where they are sampled."""
-    copies, n_new = config.batch if config.temperature else 1, config.max_new_tokens or TEXT_LENGTH
-    for n_loops, texts, _ in continuations(model, config, prompt, n_new, counts, copies):
-        for text in texts:
-            print(f'\n--- loops {n_loops or trained_loops(model.stages)}\n{task.decode(prompt + text)}')
+def show_text(model, task, config, prompt: list, n_new: int, copies: int):
+    """Prints a prompt and the model's continuations of it."""
+    loop_counts = config.loops or [None]
+    for n_loops, tokens, _ in decoded_answers(model, config, prompt, n_new, loop_counts, copies):
+        if n_loops is None:
+            n_loops = trained_loops(model.stages)
+        text = task.decode(prompt + tokens)
+        print(f'\n--- loops {n_loops}\n{text}')
 
 
 def main(argv):
     config, folders = configure(SampleConfig, argv, __doc__, positional='folder')
     if len(folders) != 1:
         raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
+    folder = folders[0]
     runtime = start(config.device, config.dtype, 'False')
-    model, task, step, trained = load_model(folders[0], runtime.device, config.checkpoint)
+    model, task, step, train_config = load_model(folder, runtime.device, config.checkpoint)
     runtime.for_inference(model)
     if config.loops and not is_looped(model.stages):
-        raise UserError(f'{trained.stages} holds no loop, so --loops does not apply to it')
-    counts = config.loops or [None]
-    if not config.loops and sweepable(model.stages):
-        counts = range(1, 2 * trained_loops(model.stages) + 1)
-    asked = problems(config, task)
-    print(f'{folders[0]}: {trained.stages} on {trained.task}, step {step}')
+        raise UserError(f'{train_config.stages} holds no loop, so --loops does not apply to it')
+
+    problems = choose_problems(config, task)
+    loops_text = ''
+    if task.adaptive_loops:
+        loops_text = ' with as many loops as a problem needs'
+    elif sweepable(model.stages):
+        loops_text = f' with {trained_loops(model.stages)} loops'
+    print(f'{folder}: {train_config.stages} on {train_config.task}, trained for {step} steps{loops_text}')
     with runtime.autocast():
-        for prompt, truth in asked:
-            if task.per_token:
-                show_text(model, task, config, prompt, config.loops or [None])
-            elif task.full_answer:
-                show_full(model, task, config, prompt, truth)
-            else:
-                show(model, task, config, prompt, truth, counts)
+        for prompt, truth in problems:
+            answer_problem(model, task, config, prompt, truth)
+
+
+def answer_problem(model, task, config, prompt: list, truth: list):
+    """Prints a problem and what the model answers to it."""
+    n_new = len(truth)
+    if not task.full_answer:
+        n_new = config.max_new_tokens or len(truth) or TEXT_LENGTH
+    most = model.config.block_size
+    n_prompt = len(prompt)
+    if model.config.positions == 'learned' and n_prompt + n_new - 1 > most:
+        raise UserError(f'learned positions end at {most}: a prompt of {n_prompt} tokens leaves no room '
+                        f'for {n_new}')
+
+    copies = 1
+    if config.temperature and (config.prompt or task.per_token):
+        copies = config.batch
+
+    loop_counts = loop_counts_to_try(model.stages, config.loops)
+    notes = {trained_loops(model.stages): 'as trained'}
+    if task.per_token:
+        show_text(model, task, config, prompt, n_new, copies)
+    elif task.adaptive_loops:
+        answers, notes = adaptive_answers(model, task, prompt, n_new, config.loops)
+        show(task, prompt, truth, answers, 'cross entropy {:.1e}', notes)
+    elif task.full_answer:
+        answers = full_answers(model, task, prompt, n_new, loop_counts)
+        show(task, prompt, truth, answers, 'cross entropy {:.1e}', notes)
+    else:
+        answers = decoded_answers(model, config, prompt, n_new, loop_counts, copies)
+        show(task, prompt, truth, answers, 'probability {:6.1%}', notes)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,13 @@
-"""The stage string, one notation for every model: '1x6', '6x1', '4x1+4x4+4x1' (A, Sec. 2 and 3).
+"""The stage string, one notation for every model, and the options of a model.
 
-A stage is k distinct blocks applied L times in a row, written kxL; stages joined by '+' follow each other.
-This file needs no torch, so that a bad string is reported before torch is imported.
+'1x6', '6x1', '4x1+4x4+4x1': a stage is k distinct blocks applied L times in a row, written kxL; stages joined
+by '+' follow each other (Saunshi et al. 2025, Sec. 2 and 3). This file needs no torch, so that a bad string
+or option is reported before torch is imported.
 """
+import math
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 
 class Stage(NamedTuple):
@@ -14,11 +17,14 @@ class Stage(NamedTuple):
 
 def parse_stages(text: str) -> list[Stage]:
     """'4x1+4x4+4x1' -> [Stage(4, 1), Stage(4, 4), Stage(4, 1)]; ValueError for any other form."""
-    parts = [re.fullmatch(r'\s*(\d+)x(\d+)\s*', part) for part in text.split('+')]
-    if not all(parts) or any(int(number) < 1 for part in parts for number in part.groups()):
-        raise ValueError(f"stages={text!r} is not of the form kxL, such as 1x6, 6x1 or 4x1+4x4+4x1, "
-                         "all at least 1")
-    return [Stage(int(part[1]), int(part[2])) for part in parts]
+    stages = []
+    for part in text.split('+'):
+        match = re.fullmatch(r'\s*(\d+)x(\d+)\s*', part)
+        if not match or int(match[1]) < 1 or int(match[2]) < 1:
+            raise ValueError(f"stages={text!r} is not of the form kxL, such as 1x6, 6x1 or 4x1+4x4+4x1, "
+                             "all at least 1")
+        stages.append(Stage(layers=int(match[1]), loops=int(match[2])))
+    return stages
 
 
 def is_looped(stages: list[Stage]) -> bool:
@@ -39,7 +45,8 @@ def with_loops(stages: list[Stage], n_loops: int | None) -> list[Stage]:
 
 def sweepable(stages: list[Stage]) -> bool:
     """Whether one loop count can stand for the string's own: all stages that loop do so equally often."""
-    return len({stage.loops for stage in stages if stage.loops > 1}) == 1
+    counts = {stage.loops for stage in stages if stage.loops > 1}
+    return len(counts) == 1
 
 
 def trained_loops(stages: list[Stage]) -> int:
@@ -55,3 +62,47 @@ def distinct_layers(stages: list[Stage]) -> int:
 def effective_depth(stages: list[Stage]) -> int:
     """Block applications from input to output: the sum of k * L."""
     return sum(stage.layers * stage.loops for stage in stages)
+
+
+@dataclass
+class ModelConfig:
+    # --- model
+    stages: str = '1x6'              # kxL: k layers run L times; 6x1 is plain, 4x1+4x4+4x1 loops the middle
+    vocab_size: int = 0              # tokens in the vocabulary; in training 0 takes what the task needs
+    block_size: int = 0              # most tokens in a sequence; in training 0 takes what the task needs
+    n_embd: int = 128                # width of the residual stream
+    n_head: int = 8                  # attention heads
+    head_size: int = 0               # width of a head; 0 takes n_embd / n_head
+    n_ff: int = 0                    # width of the feed-forward layer; 0 takes 4 * n_embd
+    activation: Literal['gelu', 'relu', 'geglu'] = 'gelu'           # gelu in its tanh form; geglu has a gate
+    positions: Literal['rope', 'learned', 'none'] = 'rope'          # positional encoding
+    norm: Literal['rmsnorm', 'layernorm', 'none'] = 'rmsnorm'       # before attention, feed-forward and head
+    bias: bool = False               # biases in linear layers and layer norms
+    tie_embeddings: bool = False     # the head shares the weights of the token embedding
+    dropout: float = 0.0             # in training only
+    init_std: float = 0.02           # of weights; residual branches get it / sqrt(2 * effective depth)
+    # --- looping
+    input_injection: bool = False    # looped stages add their input before every iteration
+    norm_each_loop: bool = False     # the final norm ends every iteration, instead of coming once at the end
+    checkpoint_loops: bool = False   # recompute activations in the backward pass: less memory, 1/3 more work
+
+    def check(self):
+        """Raises ValueError for values that make no model."""
+        stages = parse_stages(self.stages)
+        for name in ('n_embd', 'n_head'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
+        for name in ('vocab_size', 'block_size', 'head_size', 'n_ff'):
+            if getattr(self, name) < 0:
+                raise ValueError(f'{name}={getattr(self, name)} must not be negative')
+        if not self.head_size and self.n_embd % self.n_head:
+            raise ValueError(f'n_embd={self.n_embd} is not a multiple of n_head={self.n_head}')
+        head_size = self.head_size or self.n_embd // self.n_head
+        if self.positions == 'rope' and head_size % 2:
+            raise ValueError(f'positions=rope needs an even head size, not {head_size}')
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f'dropout={self.dropout} is not in [0, 1)')
+        if not 0 < self.init_std < math.inf:
+            raise ValueError(f'init_std={self.init_std} must be positive')
+        if (self.input_injection or self.norm_each_loop) and not is_looped(stages):
+            raise ValueError(f'stages={self.stages} holds no loop for input_injection or norm_each_loop')

@@ -3,35 +3,35 @@
     python train.py config/ghop_1x6.py --max_steps=100
     torchrun --nproc_per_node=8 train.py config/ghop_1x6.py
 
-The run's folder, out/<name of the last file> unless --out_dir says otherwise, gets config.json, metrics.csv,
-eval.csv, ckpt.pt (the latest state), best.pt (the best on validation) and step_*.pt (where kept).
+The run's folder, out/<the last file's path below config/> unless --out_dir says otherwise, gets
+config.json, metrics.csv, eval.csv, ckpt.pt (the latest state), best.pt (the best on validation) and step_*.pt
+(where kept).
 """
 import math
 import os
 import sys
-import time
 from dataclasses import asdict
 
-from engine.configurator import UserError, configure, one_line_errors
-from settings import Config
+from engine.configurator import configure
+from engine.errors import UserError, one_line_errors
+from settings import Config, with_task
 from tasks import make_task
 
 if __name__ == '__main__':  # before torch is imported: errors and --help come at once
     with one_line_errors():
-        config, files = configure(Config, sys.argv[1:], __doc__)
+        config, files = configure(Config, sys.argv[1:], __doc__, extend=with_task)
 
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from engine import checkpoint
-from engine import runtime as runtimes
+from engine import checkpoint, runtime
 from engine.cost import dry_run, micro_batch
+from engine.evaluation import evaluate
 from engine.loader import batches_ahead
-from engine.logs import Console, CsvLog, open_folder
-from eval_tasks import evaluate
-from looped import build_model
+from engine.logs import Meter, RunLog
+from looped import LoopedGPT
 from optimizers import make_optimizer
 from problems.task import IGNORE
 from regularizer import penalty, similarities
@@ -43,38 +43,41 @@ MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interva
 
 
 def lr_at(step: int, config) -> float:
-    """Learning rate of a step, from 0: linear warmup, constant, cosine to 0 (A, App. A.1; B, App. E)."""
+    """Learning rate of a step, counted from 0: linear warmup, then constant, then cosine to 0.
+
+    (Saunshi et al. 2025, App. A.1; Fan et al. 2025, App. E.)
+    """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == 'constant':
         return config.learning_rate
-    flat = max(config.warmup_steps, config.decay_start)
+    flat = max(config.warmup_steps, config.decay_start)  # the cosine begins here
     progress = max(0, step - flat) / max(1, config.max_steps - flat)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def backward(model, config, runtime, batch, n_targets: int):
+def backward(model, run, batch, n_targets: int):
     """Gradients of the mean loss over the global batch; returns this process's share of the summed loss.
 
     The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
-    depends neither on how the batch is cut nor on how many processes share it. The regularizer (A, Eq. 5)
-    is added once, to the last.
+    depends neither on how the batch is cut nor on how many processes share it. The regularizer (Saunshi et
+    al. 2025, Eq. 5) is added once, to the last.
     """
-    tokens, targets, loops = runtime.put(batch)
-    size = config.micro_batch_size
-    total = torch.zeros((), device=runtime.device)
-    starts = range(0, len(tokens), size)
+    config = run.config
+    tokens, targets, loops = run.runtime.put(batch)  # (B, T), (B, T), (B,) or None
+    total = torch.zeros((), device=tokens.device)  # the loss stays on the device
+    starts = range(0, len(tokens), config.micro_batch_size)
     for start in starts:
-        last = start == starts[-1]
-        if runtime.world > 1:
-            model.require_backward_grad_sync = last  # gradients are summed over processes once a step
-        with runtime.autocast():
-            own_loops = None if loops is None else loops[start:start + size]
-            loss = model(tokens[start:start + size], targets[start:start + size], own_loops)
-        objective = loss * (runtime.world / n_targets)  # DDP takes the mean over processes
-        if last and config.regularize_weight:
-            own = model.module if runtime.world > 1 else model
-            objective += config.regularize_weight * penalty(own, config.regularize_k, config.regularize_kind)
+        part = slice(start, start + config.micro_batch_size)
+        is_last = start == starts[-1]
+        if run.runtime.world > 1:
+            model.require_backward_grad_sync = is_last  # gradients are summed over processes once a step
+        with run.runtime.autocast():
+            loss = model(tokens[part], targets[part], None if loops is None else loops[part])
+        # DDP takes the mean over processes, so each one's part is scaled up by their number.
+        objective = loss * (run.runtime.world / n_targets)
+        if is_last and config.regularize_weight:
+            objective += config.regularize_weight * penalty(run.model, config.regularize_k)
         objective.backward()
         total += loss.detach()
     return total
@@ -85,181 +88,194 @@ class Run:
 
     def __init__(self, config, runtime, task):
         generator = torch.Generator().manual_seed(config.seed)
-        self.config, self.runtime, self.task = config, runtime, task
-        self.model = build_model(config, task.vocab_size, config.block_size, generator).to(runtime.device)
+        self.config = config
+        self.runtime = runtime
+        self.task = task
+        # Weights come from the seed alone, on a CPU: the same on every device and in every process.
+        self.model = LoopedGPT(config, generator).to(runtime.device)
         self.optimizer = make_optimizer(self.model, config)
-        self.average, self.evaluated = None, self.model
+        self.average = None  # of the weights, where config.ema asks for it
+        self.evaluated = self.model
         if config.ema:
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
             self.evaluated = self.average.module
-        self.step, self.tokens, self.best = 0, 0, []  # tokens: seen by all processes
+        self.step = 0
+        self.tokens = 0  # seen by all processes
+        self.best = []   # mean accuracy and loss of the best evaluation
         self.saver = checkpoint.Saver()
 
     def path(self, name: str) -> str:
         return os.path.join(self.config.out_dir, name)
 
     def save(self, name='ckpt.pt'):
-        if self.runtime.main:
-            model = self.evaluated if name == 'best.pt' else self.model
-            self.saver.save(self.path(name), dict(
-                model=model.state_dict(), average=self.average and self.average.state_dict(),
-                optimizer=self.optimizer.state_dict(), step=self.step, tokens=self.tokens, best=self.best,
-                rng=torch.get_rng_state(), config=asdict(self.config)))
+        """Writes a checkpoint in the background; best.pt holds the weights that are evaluated."""
+        if not self.runtime.main:
+            return
+        model = self.evaluated if name == 'best.pt' else self.model
+        self.saver.save(self.path(name), dict(
+            model=model.state_dict(),
+            average=self.average and self.average.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            step=self.step,
+            tokens=self.tokens,
+            best=self.best,
+            rng=torch.get_rng_state(),
+            config=asdict(self.config),
+        ))
 
     def restore(self):
         """Goes on from ckpt.pt where `resume` says so; refuses to write over any other."""
-        exists = os.path.exists(self.path('ckpt.pt'))
+        path = self.path('ckpt.pt')
+        exists = os.path.exists(path)
         if self.config.resume == 'never' and exists:
             raise UserError(f'{self.config.out_dir} holds a run already: --resume=auto goes on from its '
                             'checkpoint, another --out_dir keeps it, deleting the folder starts afresh')
         if self.config.resume == 'must' and not exists:
-            raise UserError(f'resume=must, but there is no checkpoint at {self.path("ckpt.pt")}')
+            raise UserError(f'resume=must, but there is no checkpoint at {path}')
         if not exists:
             return
-        saved = checkpoint.load(self.path('ckpt.pt'), self.runtime.device)
+
+        # Whatever shapes the model or the data has to be as it was.
+        saved = checkpoint.load(path, self.runtime.device)
         for name, value in asdict(self.config).items():
             old = saved['config'].get(name, value)
             if name not in MAY_CHANGE and old != value:
-                raise UserError(f'{self.path("ckpt.pt")} was made with {name}={old}, this run asks for '
-                                f'{value}; use the same, or another --out_dir')
+                raise UserError(f'{path} was made with {name}={old}, this run asks for {value}; use the '
+                                'same, or another --out_dir')
+
+        # All that the next step depends on.
         self.model.load_state_dict(saved['model'])
         self.optimizer.load_state_dict(saved['optimizer'])
         if self.average:
             self.average.load_state_dict(saved['average'])
-        self.step, self.tokens, self.best = (saved[name] for name in ('step', 'tokens', 'best'))
+        self.step = saved['step']
+        self.tokens = saved['tokens']
+        self.best = saved['best']
         torch.set_rng_state(saved['rng'].cpu())
 
+    def is_due(self, name: str) -> bool:
+        """Whether log, eval, checkpoint or keep is due now; at the last step all but keep are."""
+        interval = getattr(self.config, f'{name}_interval')
+        if name == 'keep':
+            return interval > 0 and self.step % interval == 0
+        return self.step == self.config.max_steps or self.step % interval == 0
 
-def penalty_now(model, config) -> float:
-    """The regularizer before lambda, 0 where none is asked for."""
-    if not config.regularize_k:
-        return 0.0
-    with torch.no_grad():
-        return penalty(model, config.regularize_k, config.regularize_kind).item()
+
+class FirstBadStep:
+    """The first step whose gradient is not finite, kept on the device, so that the host does not wait."""
+
+    def __init__(self, device):
+        self.step = torch.zeros((), dtype=torch.long, device=device)
+
+    def watch(self, grad_norm, step: int):
+        self.step = torch.where((self.step == 0) & ~grad_norm.isfinite(), step, self.step)
+
+    def check(self):
+        """Ends the run where there was one."""
+        if self.step.item():
+            raise SystemExit(f'error: loss or gradient is not finite at step {self.step.item()}; '
+                             'lower --learning_rate, lengthen --warmup_steps or try --dtype=float32')
 
 
-def train(run: Run, batches, console: Console, metrics: CsvLog, evaluations: CsvLog, similar, stop):
+def train(run: Run, batches, log: RunLog, stop):
     """The training loop. All of a step is a function of (configuration, step): resumption is exact."""
-    config, runtime, model = run.config, run.runtime, run.model
-    wrapped = DistributedDataParallel(model) if runtime.world > 1 else model
-    parameters = list(model.parameters())
-    peak, flops_per_token = runtime.peak_flops(), model.flops_per_token(run.task.block_size)
-    measurable = peak and not config.adaptive_loops  # else no one number of FLOPs holds for every token
-    bad_step = torch.zeros((), dtype=torch.long, device=runtime.device)
-    clock, clocked, waited, tokens = time.perf_counter(), run.step, 0.0, run.tokens
+    config = run.config
+    wrapped = DistributedDataParallel(run.model) if run.runtime.world > 1 else run.model
+    parameters = list(run.model.parameters())
+    bad_step = FirstBadStep(run.runtime.device)
+    meter = Meter(run)
 
     while run.step < config.max_steps:
+        # The learning rate is a function of the step alone.
         lr = lr_at(run.step, config)
         for group in run.optimizer.param_groups:
             group['lr'] = lr
-        began = time.perf_counter()
-        batch = next(batches)
-        waited += time.perf_counter() - began
-        if config.dropout:
-            torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + runtime.rank)
-        scored = float((batch.targets != IGNORE).sum())
-        n_targets, n_tokens, stopping = runtime.sum(scored, float(batch.tokens.size), float(stop.wanted()))
-        loss = backward(wrapped, config, runtime, batch, n_targets)
+
+        # This process's part of the batch; how many targets and tokens all parts hold.
+        with meter.waiting():
+            batch = next(batches)
+        if config.dropout:  # other masks in every step and process, the same after a resumption
+            torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + run.runtime.rank)
+        n_scored = float((batch.targets != IGNORE).sum())
+        n_targets, n_tokens, stopping = run.runtime.sum(n_scored, batch.tokens.size, stop.wanted())
+
+        # Forward and backward, in micro-batches.
+        loss = backward(wrapped, run, batch, n_targets)
+
+        # Clip, and step.
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         run.optimizer.step()
         run.optimizer.zero_grad()
         if run.average:
-            run.average.update_parameters(model)
-        run.step, run.tokens = run.step + 1, run.tokens + int(n_tokens)
+            run.average.update_parameters(run.model)
+        run.step += 1
+        run.tokens += int(n_tokens)
 
-        # A bad step is remembered on the device and read only where the host waits for it anyway.
-        bad_step = torch.where((bad_step == 0) & ~grad_norm.isfinite(), run.step, bad_step)
-        last = run.step == config.max_steps or bool(stopping)
-        due = {name: run.step == config.max_steps or run.step % getattr(config, f'{name}_interval') == 0
-               for name in ('log', 'eval', 'checkpoint')}
-        if (any(due.values()) or last) and bad_step.item():
-            raise SystemExit(f'error: loss or gradient is not finite at step {bad_step.item()}; '
-                             'lower --learning_rate, lengthen --warmup_steps or try --dtype=float32')
-        if due['log']:
-            if runtime.world > 1:
-                dist.all_reduce(loss)
-            seconds = (time.perf_counter() - clock) / (run.step - clocked)
-            tokens_per_s = (run.tokens - tokens) / (time.perf_counter() - clock)
-            row = dict(step=run.step, tokens=run.tokens, loss=loss.item() / n_targets, lr=lr,
-                       grad_norm=grad_norm.item(), regularizer=penalty_now(model, config),
-                       ms_per_step=round(1000 * seconds, 2),
-                       wait_ms_per_step=round(1000 * waited / (run.step - clocked), 3),
-                       tokens_per_s=round(tokens_per_s),
-                       mfu=round(flops_per_token * tokens_per_s / peak, 4) if measurable else 'n/a')
-            if runtime.main:
-                metrics.write(row)
-                console.step(row)
-            clock, clocked, waited, tokens = time.perf_counter(), run.step, 0.0, run.tokens
-        paused = time.perf_counter()
-        if due['eval']:
-            evaluate_and_keep_best(run, console, evaluations)
-            if similar is not None:
-                for row in similarities(model, config.regularize_k):
-                    similar.write(dict(step=run.step) | row)
-        if due['checkpoint'] or last:
-            run.save()
-        if config.keep_interval and run.step % config.keep_interval == 0:
-            run.save(f'step_{run.step:07d}.pt')
-        clock += time.perf_counter() - paused
+        # Log, evaluate, save. Evaluation comes before the checkpoint, which holds the best result so far.
+        bad_step.watch(grad_norm, run.step)
+        if stopping or any(run.is_due(name) for name in ('log', 'eval', 'checkpoint')):
+            bad_step.check()
+        if run.is_due('log'):
+            log_step(run, log, meter, loss, n_targets, lr, grad_norm)
+        with meter.paused():  # ms_per_step is that of training alone
+            if run.is_due('eval'):
+                evaluate_and_keep_best(run, log)
+            if run.is_due('checkpoint') or stopping:
+                run.save()
+            if run.is_due('keep'):
+                run.save(f'step_{run.step:07d}.pt')
         if stopping:
             break
 
 
-def evaluate_and_keep_best(run: Run, console: Console, evaluations: CsvLog):
+def log_step(run: Run, log: RunLog, meter: Meter, loss, n_targets, lr: float, grad_norm):
+    """A row of metrics.csv; the one place where the host waits for the device."""
+    if run.runtime.world > 1:
+        dist.all_reduce(loss)  # each process has the sum over its own part
+    regularizer = 0.0  # before lambda
+    if run.config.regularize_k:
+        with torch.no_grad():
+            regularizer = penalty(run.model, run.config.regularize_k).item()
+    row = dict(step=run.step, tokens=run.tokens, loss=loss.item() / n_targets, lr=lr,
+               grad_norm=grad_norm.item(), regularizer=regularizer)
+    log.step(row | meter.row())
+
+
+def evaluate_and_keep_best(run: Run, log: RunLog):
     """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
     config = run.config
-    size = min(config.micro_batch_size, config.eval_examples)
+    size = min(config.micro_batch_size, config.eval_examples)  # examples at a time
     rows = evaluate(run.evaluated, run.task, run.runtime, 'val', config.eval_examples, size)
-    mean = [sum(row[name] or 0 for row in rows) / len(rows) for name in ('accuracy', 'loss')]
-    if not run.best or (mean[0], -mean[1]) > (run.best[0], -run.best[1]):
-        run.best = mean
+    # The mean over difficulties; a language model has a loss but no accuracy.
+    accuracy = sum(row['accuracy'] or 0 for row in rows) / len(rows)
+    loss = sum(row['loss'] for row in rows) / len(rows)
+    if not run.best or (accuracy, -loss) > (run.best[0], -run.best[1]):
+        run.best = [accuracy, loss]
         run.save('best.pt')
-    if run.runtime.main:
-        rows = [dict(step=run.step, split='val') | row for row in rows]
-        for row in rows:
-            evaluations.write(row)
-        console.evaluation(rows)
+    log.evaluation(run.step, rows)
+    if config.regularize_k:
+        log.similarity(run.step, similarities(run.model, config.regularize_k))
 
 
-def main(config, files, argv):
-    task = make_task(config)
+def resolve(config, files: list[str], task):
+    """Fills in what the defaults leave to the task and to the configuration file's name."""
     config.block_size = config.block_size or task.block_size
+    config.vocab_size = config.vocab_size or task.vocab_size
     config.n_ff = config.n_ff or 4 * config.n_embd
-    if config.decay_start < 0:
+    if config.decay_start < 0:  # when the last difficulty has joined
         config.decay_start = max(task.starts)
-    name = os.path.splitext(os.path.basename(files[-1]))[0] if files else config.task
-    config.out_dir = config.out_dir or os.path.join('out', name)
-    if config.dry_run:
-        return dry_run(config, task)
-    check_splits(task)
-    with runtimes.Stop(config.max_minutes) as stop:
-        runtime = runtimes.start(config.device, config.dtype, config.compile)
-        if config.batch_size < runtime.world:
-            raise UserError(f'batch_size={config.batch_size} leaves some of {runtime.world} processes '
-                            'without work')
-        config.micro_batch_size = micro_batch(config, task, runtime)
-        run = Run(config, runtime, task)
-        run.restore()
-        logs = open_folder(run, argv) if runtime.main else (None, None, None)
-        console = Console(config, runtime, run.step)
-        greet(run, console)
-        if runtime.compile:
-            run.model.compile_blocks(task.fixed_size)
-            if run.average:
-                run.evaluated.compile_blocks(task.fixed_size)
-        batches = batches_ahead(run)
-        try:
-            train(run, batches, console, *logs, stop)
-        finally:
-            batches.close()
-            console.close()
-            run.saver.wait()
-    if runtime.world > 1:
-        dist.destroy_process_group()
-    if run.step < config.max_steps:
-        console.line(f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
-        sys.exit(stop.exit_code())
-    console.line(f'done: {run.step} steps, {config.out_dir}')
+    if not config.out_dir:
+        config.out_dir = default_folder(files[-1]) if files else os.path.join('out', config.task)
+
+
+def default_folder(file: str) -> str:
+    """config/laptop/parity.py -> out/laptop/parity; of a file elsewhere, out/ and its name."""
+    parts = os.path.splitext(os.path.normpath(file))[0].split(os.sep)
+    if 'config' in parts[:-1]:  # what follows the last folder of that name
+        parts = parts[len(parts) - parts[::-1].index('config'):]
+    else:
+        parts = parts[-1:]
+    return os.path.join('out', *parts)
 
 
 def check_splits(task):
@@ -272,19 +288,56 @@ def check_splits(task):
         raise UserError(error) from None
 
 
-def greet(run: Run, console: Console):
+def main(config, files, argv):
+    task = make_task(config)
+    resolve(config, files, task)
+    if config.dry_run:
+        return dry_run(config, task)
+    check_splits(task)
+
+    with runtime.Stop(config.max_minutes) as stop:
+        machine = runtime.start(config.device, config.dtype, config.compile)
+        if config.batch_size < machine.world:
+            raise UserError(f'batch_size={config.batch_size} leaves some of {machine.world} processes '
+                            'without work')
+        config.micro_batch_size = micro_batch(config, task, machine)
+        run = Run(config, machine, task)
+        run.restore()  # where there is something to go on from
+        log = RunLog(run, argv)
+        greet(run, log)
+        if machine.compile:
+            run.model.compile_blocks(task.fixed_size)
+            if run.average:
+                run.evaluated.compile_blocks(task.fixed_size)
+        batches = batches_ahead(run)
+        try:
+            train(run, batches, log, stop)
+        finally:
+            batches.close()  # ends the workers
+            log.close()
+            run.saver.wait()  # the last checkpoint is on the disk before the process ends
+
+    if machine.world > 1:
+        dist.destroy_process_group()
+    if run.step < config.max_steps:
+        log.line(f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
+        sys.exit(stop.exit_code())
+    log.line(f'done: {run.step} steps, {config.out_dir}')
+
+
+def greet(run: Run, log: RunLog):
     """What runs, and where, in a few lines."""
-    config, model = run.config, run.model
-    console.line(f'{config.out_dir}: {config.stages} on {config.task}, '
-                 f'{model.count_parameters():,} parameters, '
-                 f'{model.flops_per_token(run.task.block_size):,} training FLOPs a token')
+    config = run.config
+    log.line(f'{config.out_dir}: {config.stages} on {config.task}, '
+             f'{run.model.count_parameters():,} parameters, '
+             f'{run.model.flops_per_token(run.task.block_size):,} training FLOPs a token')
     for note in run.runtime.notes:
-        console.line(note)
+        log.line(note)
     share = run.runtime.share(config.batch_size)
     if config.micro_batch_size < share:
-        console.line(f'{share} sequences a process and step, {config.micro_batch_size} at a time')
+        log.line(f'{share} sequences a process and step, {config.micro_batch_size} at a time')
     if run.step:
-        console.line(f'resumed at step {run.step} of {config.max_steps}')
+        log.line(f'resumed at step {run.step} of {config.max_steps}')
 
 
 if __name__ == '__main__':

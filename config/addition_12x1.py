@@ -1,8 +1,10 @@
-"""Table 1, left, row 12x1. A's accuracy at 8, 16, 24, 32 operands: 100%, 100%, 100%, 100%.
+"""Saunshi et al. 2025, Table 1 (left), row 12x1.
+
+The paper reports 100, 100, 100 and 100% for 8, 16, 24 and 32 operands.
 
     python train.py config/addition_12x1.py
 
-1.68e+18 training FLOPs in all.
+Training takes 1.68e+18 FLOPs in all.
 """
 from config.addition import *
 

@@ -1,8 +1,8 @@
-"""Table 2, row 1x2. A's accuracy: 52.3%.
+"""Saunshi et al. 2025, Table 2, row 1x2. The paper reports 52.3%.
 
     python train.py config/igsm_1x2.py
 
-2.41e+16 training FLOPs in all.
+Training takes 2.41e+16 FLOPs in all.
 """
 from config.igsm import *
 

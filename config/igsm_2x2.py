@@ -1,8 +1,8 @@
-"""Table 2, row 2x2. A's accuracy: 66.9%.
+"""Saunshi et al. 2025, Table 2, row 2x2. The paper reports 66.9%.
 
     python train.py config/igsm_2x2.py
 
-4.78e+16 training FLOPs in all.
+Training takes 4.78e+16 FLOPs in all.
 """
 from config.igsm import *
 

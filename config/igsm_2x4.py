@@ -1,8 +1,8 @@
-"""Table 2, row 2x4. A's accuracy: 73.6%.
+"""Saunshi et al. 2025, Table 2, row 2x4. The paper reports 73.6%.
 
     python train.py config/igsm_2x4.py
 
-9.53e+16 training FLOPs in all.
+Training takes 9.53e+16 FLOPs in all.
 """
 from config.igsm import *
 

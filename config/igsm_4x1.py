@@ -1,8 +1,8 @@
-"""Table 2, row 4x1. A's accuracy: 71.3%.
+"""Saunshi et al. 2025, Table 2, row 4x1. The paper reports 71.3%.
 
     python train.py config/igsm_4x1.py
 
-4.78e+16 training FLOPs in all.
+Training takes 4.78e+16 FLOPs in all.
 """
 from config.igsm import *
 

@@ -1,8 +1,8 @@
-"""Table 2, row 4x2. A's accuracy: 71.6%.
+"""Saunshi et al. 2025, Table 2, row 4x2. The paper reports 71.6%.
 
     python train.py config/igsm_4x2.py
 
-9.53e+16 training FLOPs in all.
+Training takes 9.53e+16 FLOPs in all.
 """
 from config.igsm import *
 

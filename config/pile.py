@@ -1,14 +1,20 @@
-"""The language models of A, Sec. 3 and App. A.2; the rows of Tables 3 and 4 differ from it by `stages` and
-lambda.
+"""The language models of Saunshi et al. 2025, Sec. 3 and App. A.2.
 
-Stated in the paper: the Pile, 24 layers, width 2048, feed-forward 5120, 32 heads, sequences of 1280, batch
-512, 400k steps (262.1B tokens), Adafactor at 0.01 with cosine decay, data tokenised once and the same for
-every model. Not stated, so chosen here: GPT-2's tokenizer (vocabulary 50,257, padded to 50,304), RoPE,
-gated GELU as in the model whose widths these are (T5.1.1-XL), pre-norm RMSNorm, no biases, untied
-embeddings, a warmup of 10,000 steps, no weight decay, no dropout, clipping at 1.
+The rows of Tables 3 and 4 differ from this file by `stages` and lambda alone: config/pile_12x2.py and its
+neighbours.
 
-A calls these models 1B and 1.5B. The 24 layers hold 1.158B parameters (0.906B with a plain GELU),
-embeddings and head 0.206B more; with a tied vocabulary of 256k and a plain GELU it would be 1.43B.
+Stated in the paper: the Pile, 24 layers, width 2048, feed-forward 5120, 32 heads; sequences of 1280
+tokens, batches of 512, 400,000 steps, a cosine schedule with a peak rate of 0.01; the data is tokenised
+once and is the same, in the same order, for every model.
+
+Not stated, so chosen here: the optimizer (Adafactor, which the paper names for its synthetic tasks),
+10,000 steps of warmup, GPT-2's tokenizer (50,257 tokens, padded to 50,304), RoPE, a gated GELU as in
+T5.1.1-XL, whose widths these are, RMSNorm before each part of a block, no biases, untied embeddings, no
+weight decay, no dropout, clipping at norm 1 (docs/deviations.md, D1, D6, D13).
+
+400,000 x 512 x 1,280 = 262.1 billion tokens. The paper calls these models 1B and 1.5B. The 24 layers hold
+1.158 billion parameters (0.906 with a plain feed-forward layer); embeddings and head hold 0.206 billion
+more. With a tied vocabulary of 256,000 tokens and a plain feed-forward layer it would be 1.43 billion.
 
     python data/pile/prepare.py && torchrun --nproc_per_node=8 train.py config/pile_12x2.py
 """
@@ -38,4 +44,4 @@ log_interval = 10
 eval_interval = 20_000
 eval_examples = 4096
 checkpoint_interval = 1000
-keep_interval = 20_000  # for A's isoplots (Fig. 1): 20 checkpoints that stay, 110 GB for 24x1
+keep_interval = 20_000  # for the isoplots (Saunshi et al. 2025, Fig. 1): 20 checkpoints, 110 GB for 24x1

@@ -1,8 +1,10 @@
-"""Scaling in depth (Sec. 3.3), 4x2. A prints no number for it alone, only the fit.
+"""Saunshi et al. 2025, Sec. 3.3, scaling in depth, 4x2.
+
+The paper prints the fitted line and no score of this model.
 
     torchrun --nproc_per_node=8 train.py config/pile_4x2.py
 
-8.35e+20 training FLOPs in all, 399,001,600 parameters.
+The model has 399,001,600 parameters; training takes 8.35e+20 FLOPs in all.
 """
 from config.pile import *
 

@@ -1,9 +1,11 @@
-"""Table 4, regularized with k = 6, lambda = 10. A's perplexity: 7.40; closed-book QA 12.0, open-book QA
-35.8, math 31.0, primitives 55.8.
+"""Saunshi et al. 2025, Table 4, the regularized model with k = 6 and lambda = 10.
+
+The paper reports a perplexity of 7.40 and mean scores of 12.0 (closed-book QA), 35.8 (open-book QA), 31.0
+(math word problems) and 55.8 (reasoning primitives).
 
     torchrun --nproc_per_node=8 train.py config/pile_reg6.py
 
-2.18e+21 training FLOPs in all, 1,363,773,440 parameters.
+The model has 1,363,773,440 parameters; training takes 2.18e+21 FLOPs in all.
 """
 from config.pile import *
 

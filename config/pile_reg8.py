@@ -1,9 +1,11 @@
-"""Table 4, regularized with k = 8, lambda = 10. A's perplexity: 7.43; closed-book QA 11.3, open-book QA
-34.4, math 32.8, primitives 56.3.
+"""Saunshi et al. 2025, Table 4, the regularized model with k = 8 and lambda = 10.
+
+The paper reports a perplexity of 7.43 and mean scores of 11.3 (closed-book QA), 34.4 (open-book QA), 32.8
+(math word problems) and 56.3 (reasoning primitives).
 
     torchrun --nproc_per_node=8 train.py config/pile_reg8.py
 
-2.18e+21 training FLOPs in all, 1,363,773,440 parameters.
+The model has 1,363,773,440 parameters; training takes 2.18e+21 FLOPs in all.
 """
 from config.pile import *
 

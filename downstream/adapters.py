@@ -1,98 +1,107 @@
-"""Models that can be asked in text: our runs, GPT-2 checkpoints of transformers; ours for the harness.
+"""Models with their tokenizers, for evaluation in text: our runs, and GPT-2 checkpoints of transformers.
 
-Checkpoints of transformers let the evaluators be checked against published numbers. lm-evaluation-harness,
-an optional extra (pip install -e '.[harness]'), takes a run at any loop count:
+Checkpoints of transformers let the evaluators be checked against published numbers. The other way round,
+lm-evaluation-harness, an optional extra (pip install -e '.[harness]'), evaluates a run at any loop count:
 
     lm_eval.simple_evaluate(adapters.harness_model('out/pile_12x2', loops=2), tasks=['lambada_openai'])
 """
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 from downstream.decoding import Prefix, Prompt, answer_batch, batches
 from engine.checkpoint import load_model
-from engine.configurator import UserError
+from engine.errors import UserError
 from engine.runtime import start
 from looped import LoopedGPT
-from model import GPTConfig
 from problems.text import END_OF_TEXT
 from problems.variables import Variables
+from stages import ModelConfig
 
-CHARACTERS = 4  # to a token of GPT-2: how much longer an answer may be where tokens are characters
+CHARACTERS_PER_TOKEN = 4  # of GPT-2, about: how much longer an answer may be where tokens are characters
 
 
-class Subject(NamedTuple):
-    """A model with its tokens: `texts` (V,) has the text of each, `end` is the one at a text's end."""
+class LanguageModel(NamedTuple):
+    """A model with its tokenizer."""
     name: str
     model: LoopedGPT
-    encode: object
-    decode: object
-    texts: list
-    end: int
-    scale: int  # tokens for one of GPT-2's, about
-    step: int
+    encode: Callable  # text -> list of tokens
+    decode: Callable  # tokens -> text
+    texts: list       # (V,) the text of each token
+    end: int          # the token at the end of a text
+    scale: int        # tokens for one of GPT-2's, about
+    step: int         # of training
 
     def stops(self, strings) -> torch.Tensor:
         """(V,) bool: the tokens that hold one of the strings, or end the text."""
-        found = [token == self.end or any(string in text for string in strings)
-                 for token, text in enumerate(self.texts)]
+        found = []
+        for token, text in enumerate(self.texts):
+            found.append(token == self.end or any(string in text for string in strings))
         return torch.tensor(found, device=self.model.head.weight.device)
 
 
-def subject_of(name: str, checkpoint: str = 'ckpt.pt', device='cpu') -> Subject:
-    """The folder of a run, or 'gpt2:' and a name or folder of transformers."""
+def load_language_model(name: str, checkpoint: str = 'ckpt.pt', device='cpu') -> LanguageModel:
+    """The model in the folder of a run, or of 'gpt2:' and a name or folder of transformers."""
     if name.startswith('gpt2:'):
-        model, tokens = load_gpt2(name.removeprefix('gpt2:'), device)
-        return with_tokens(name, model, tokens, tokens.end, 1, 0)
+        model, tokenizer = load_gpt2(name.removeprefix('gpt2:'), device)
+        return with_tokenizer(name, model, tokenizer, tokenizer.end, scale=1, step=0)
+
     model, task, step, _ = load_model(name, device, checkpoint)
-    named = f'{name}/{checkpoint}'
+    path = f'{name}/{checkpoint}'
     if task.per_token:
+        scale = 1 if task.tokenizer == 'gpt2' else CHARACTERS_PER_TOKEN
         try:
-            tokens, scale = task.tokenizer, 1 if task.name == 'gpt2' else CHARACTERS
+            tokenizer = task.codec
         except ValueError as error:  # its vocabulary cannot be downloaded
             raise UserError(error) from None
-        return with_tokens(named, model, tokens, END_OF_TEXT[task.name], scale, step)
+        return with_tokenizer(path, model, tokenizer, END_OF_TEXT[task.tokenizer], scale, step)
     if isinstance(task, Variables):
-        return with_tokens(named, model, Alphabet(task), task.end, 1, step)
+        return with_tokenizer(path, model, Alphabet(task), task.end, scale=1, step=step)
     raise UserError(f'{name} has no tokenizer: the model knows the symbols of its own task only; '
-                    'runs of --task=tokens and --task=variables can be asked')
+                    'runs of --task=tokens and --task=variables can be evaluated')
+
+
+def with_tokenizer(name: str, model, tokenizer, end: int, scale: int, step: int) -> LanguageModel:
+    """`tokenizer` has encode and decode; numbers of the vocabulary that it does not use have no text."""
+    def encode(text):
+        return list(map(int, tokenizer.encode(text)))
+
+    texts = []
+    for token in range(model.config.vocab_size):
+        try:
+            text = tokenizer.decode([token])
+        except (KeyError, IndexError):
+            text = ''
+        texts.append(text)
+    return LanguageModel(name, model, encode, tokenizer.decode, texts, end, scale, step)
 
 
 class Alphabet:
-    """The characters of a model trained on variable assignments alone, in one form and without shots."""
+    """The tokenizer of a model trained on variable assignments alone, in one form and without shots."""
 
     def __init__(self, task: Variables):
-        self.task, self.decode = task, task.decode
+        self.task = task
+        self.decode = task.decode
 
     def encode(self, text: str) -> list[int]:
-        if unknown := sorted(set(text) - set(self.task.alphabet[:-2])):
-            raise UserError(f'the model knows problems of form={self.task.form} one at a time, not '
-                            f'{unknown[0]!r}: ask {self.task.form}_depth0 and such, with --shots=0')
+        form = self.task.form
+        letters = self.task.alphabet[:-2]  # without the marks of an end and of padding
+        unknown = sorted(set(text) - set(letters))
+        if unknown:
+            raise UserError(f'the model knows problems of form={form} one at a time, not {unknown[0]!r}: '
+                            f'evaluate it on tasks such as {form}_depth0, with --shots=0')
         return [self.task.number[character] for character in text]
-
-
-def with_tokens(name: str, model, tokens, end: int, scale: int, step: int) -> Subject:
-    """`tokens` has encode and decode; what the vocabulary leaves free has no text."""
-    def text(token):
-        try:
-            return tokens.decode([token])
-        except (KeyError, IndexError):
-            return ''
-
-    def encode(string):
-        return list(map(int, tokens.encode(string)))
-
-    texts = [text(token) for token in range(model.config.vocab_size)]
-    return Subject(name, model, encode, tokens.decode, texts, end, scale, step)
 
 
 # --- GPT-2 checkpoints of transformers
 
-class GPT2Tokens:
-    """The tokenizer that lies beside a checkpoint of transformers, with the interface of tokens.py."""
+class GPT2Tokenizer:
+    """The tokenizer that lies beside a checkpoint of transformers, with the interface of problems/text.py."""
 
     def __init__(self, tokenizer):
-        self.tokenizer, self.end = tokenizer, tokenizer.eos_token_id
+        self.tokenizer = tokenizer
+        self.end = tokenizer.eos_token_id
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False, verbose=False)['input_ids']
@@ -102,50 +111,78 @@ class GPT2Tokens:
 
 
 def load_gpt2(name: str, device='cpu'):
-    """(model, tokens) of a GPT-2-family checkpoint: a name on the hub or a folder."""
+    """(model, tokenizer) of a GPT-2-family checkpoint: a name on the hub or a folder."""
     try:
         from transformers import AutoConfig, AutoTokenizer, GPT2LMHeadModel
         from transformers.utils import logging
     except ImportError:
         raise UserError('checkpoints of transformers need it: pip install transformers') from None
     logging.set_verbosity_error()
+
+    theirs = None
     try:
         kind = AutoConfig.from_pretrained(name).model_type
-        theirs = GPT2LMHeadModel.from_pretrained(name) if kind == 'gpt2' else None
-        tokens = GPT2Tokens(AutoTokenizer.from_pretrained(name))
+        if kind == 'gpt2':
+            theirs = GPT2LMHeadModel.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
     except Exception as error:  # the hub's errors are many
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        lines = str(error).splitlines()
+        reason = lines[0] if lines else type(error).__name__
         raise UserError(f'gpt2:{name} could not be loaded: {reason}') from None
+
     if theirs is None:
         raise UserError(f'gpt2:{name} is a {kind}, not a GPT-2')
-    return from_gpt2(theirs).to(device).eval(), tokens
+    model = from_gpt2(theirs).to(device)
+    return model.eval(), GPT2Tokenizer(tokenizer)
 
 
 def from_gpt2(theirs) -> LoopedGPT:
-    """The function of a GPT2LMHeadModel: Conv1D matrices are transposed, the head is the embedding."""
+    """A LoopedGPT that computes what a GPT2LMHeadModel computes."""
     c = theirs.config
     if (c.activation_function not in ('gelu_new', 'gelu_pytorch_tanh') or c.layer_norm_epsilon != 1e-5
             or not c.tie_word_embeddings):
         raise UserError(f'a GPT-2 with {c.activation_function}, epsilon {c.layer_norm_epsilon} and '
                         f'tie_word_embeddings={c.tie_word_embeddings} is not what model.py computes')
-    config = GPTConfig(c.vocab_size, c.n_positions, c.n_layer, c.n_head, c.n_embd,
-                       c.n_inner or 4 * c.n_embd, positions='learned', norm='layernorm', bias=True,
-                       tie_embeddings=True)
-    model = LoopedGPT(config, f'{c.n_layer}x1')
-    parts = {'token_embedding': theirs.transformer.wte, 'position_embedding': theirs.transformer.wpe,
-             'final_norm': theirs.transformer.ln_f}
+
+    config = ModelConfig(
+        stages=f'{c.n_layer}x1',
+        vocab_size=c.vocab_size,
+        block_size=c.n_positions,
+        n_embd=c.n_embd,
+        n_head=c.n_head,
+        n_ff=c.n_inner or 0,
+        positions='learned',
+        norm='layernorm',
+        bias=True,
+        tie_embeddings=True,
+    )
+    model = LoopedGPT(config)
+    model.load_state_dict(gpt2_state(theirs))
+    return model
+
+
+def gpt2_state(theirs) -> dict:
+    """The weights under our names; matrices of Conv1D are transposed, the head is the embedding."""
+    parts = {
+        'token_embedding': theirs.transformer.wte,
+        'position_embedding': theirs.transformer.wpe,
+        'final_norm': theirs.transformer.ln_f,
+    }
     for i, block in enumerate(theirs.transformer.h):
-        own = {'norm1': block.ln_1, 'attention.qkv': block.attn.c_attn, 'attention.proj': block.attn.c_proj,
-               'norm2': block.ln_2, 'feed_forward.up': block.mlp.c_fc, 'feed_forward.down': block.mlp.c_proj}
-        parts |= {f'blocks.{i}.{name}': part for name, part in own.items()}
-    state = {}
+        parts[f'blocks.{i}.norm1'] = block.ln_1
+        parts[f'blocks.{i}.attention.qkv'] = block.attn.c_attn
+        parts[f'blocks.{i}.attention.proj'] = block.attn.c_proj
+        parts[f'blocks.{i}.norm2'] = block.ln_2
+        parts[f'blocks.{i}.feed_forward.up'] = block.mlp.c_fc
+        parts[f'blocks.{i}.feed_forward.down'] = block.mlp.c_proj
+
+    state = {'head.weight': theirs.transformer.wte.weight}
     for name, part in parts.items():
-        turned = type(part).__name__ == 'Conv1D'
-        state[f'{name}.weight'] = part.weight.T if turned else part.weight
+        is_transposed = type(part).__name__ == 'Conv1D'
+        state[f'{name}.weight'] = part.weight.T if is_transposed else part.weight
         if getattr(part, 'bias', None) is not None:
             state[f'{name}.bias'] = part.bias
-    model.load_state_dict(state | {'head.weight': theirs.transformer.wte.weight})
-    return model
+    return state
 
 
 # --- lm-evaluation-harness
@@ -154,89 +191,116 @@ def harness_model(name: str, loops: int | None = None, checkpoint='ckpt.pt', bat
                   dtype='auto'):
     """A model of the harness (TemplateLM): log-likelihoods and greedy generation at `loops` loops.
 
-    name and checkpoint: as in subject_of. UserError where the harness is not installed.
+    name and checkpoint: as in load_language_model. UserError where the harness is not installed.
     """
     try:
         from lm_eval.api.model import TemplateLM
-        from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
     except ImportError:
         raise UserError("lm-evaluation-harness is missing: pip install -e '.[harness]'") from None
     runtime = start(device, dtype, 'False')
-    subject = subject_of(name, checkpoint, runtime.device)
-    runtime.for_inference(subject.model)
+    lm = load_language_model(name, checkpoint, runtime.device)
+    runtime.for_inference(lm.model)
+    settings = (loops, batch_size, runtime)
 
-    class Looped(TemplateLM):
-        eot_token_id = subject.end
-        max_length = subject.model.config.block_size
+    class HarnessModel(TemplateLM):
+        eot_token_id = lm.end
+        max_length = lm.model.config.block_size
 
         def tok_encode(self, string, add_special_tokens=None, **_):
-            return subject.encode(string)
+            return lm.encode(string)
 
         def _loglikelihood_tokens(self, requests, **_):
-            return loglikelihoods(subject, [request[1:] for request in requests], loops, batch_size, runtime)
+            pairs = [request[1:] for request in requests]
+            return loglikelihoods(lm, pairs, *settings)
 
         def loglikelihood_rolling(self, requests, disable_tqdm=False):
-            out = []
-            for request in requests:
-                windows = get_rolling_token_windows(self.tok_encode(request.args[0]), self.eot_token_id,
-                                                    self.max_length, 1)
-                pairs = [make_disjoint_window(window) for window in windows]
-                out.append(sum(score for score, _ in
-                               loglikelihoods(subject, pairs, loops, batch_size, runtime)))
-            return out
+            return [rolling_loglikelihood(lm, request.args[0], *settings) for request in requests]
 
         def generate_until(self, requests, disable_tqdm=False):
-            return generations(subject, [request.args for request in requests], loops, batch_size, runtime)
+            return generations(lm, [request.args for request in requests], *settings)
 
-    return Looped()
+    return HarnessModel()
+
+
+def rolling_loglikelihood(lm: LanguageModel, text: str, loops, batch_size: int, runtime) -> float:
+    """Log-likelihood of a whole text after the end of another, in the windows that the harness cuts."""
+    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+    windows = get_rolling_token_windows(lm.encode(text), lm.end, lm.model.config.block_size, 1)
+    pairs = list(map(make_disjoint_window, windows))
+    scores = loglikelihoods(lm, pairs, loops, batch_size, runtime)
+    total = 0.0
+    for score, _ in scores:
+        total += score
+    return total
 
 
 @torch.inference_mode()
-def loglikelihoods(subject: Subject, pairs: list, loops, batch_size: int, runtime) -> list[tuple]:
+def loglikelihoods(lm: LanguageModel, pairs: list, loops, batch_size: int, runtime) -> list[tuple]:
     """(log-likelihood, whether greedy) of each continuation after its context; pairs of their tokens.
 
-    Rows are filled up at their ends, which causal attention never sees.
+    A pair that is longer than the model's context loses its beginning.
     """
-    out, size, device = [None] * len(pairs), subject.model.config.block_size, runtime.device
-    rows = [Prompt(i, (context + more)[-size - 1:]) for i, (context, more) in enumerate(pairs)]
-    for batch in batches(rows, batch_size):
-        longest = max(len(row.tokens) for row in batch)
-        filled = [row.tokens + [0] * (longest - len(row.tokens)) for row in batch]
-        tokens = torch.tensor(filled, device=device)
+    size = lm.model.config.block_size
+    prompts = []
+    for number, (context, continuation) in enumerate(pairs):
+        tokens = context + continuation
+        prompts.append(Prompt(number, tokens[-size - 1:]))
+
+    results = [None] * len(pairs)
+    for batch in batches(prompts, batch_size):
+        # Rows are filled up at their ends, which causal attention never sees.
+        longest = len(batch[0].tokens)
+        filled = [prompt.tokens + [0] * (longest - len(prompt.tokens)) for prompt in batch]
+        tokens = torch.tensor(filled, device=runtime.device)  # (B, T + 1)
         with runtime.autocast():
-            logits = subject.model(tokens[:, :-1], n_loops=loops).float()
-        for own, row in zip(logits, batch, strict=True):
-            n = min(len(pairs[row.number][1]), len(row.tokens) - 1)
-            own, wanted = own[len(row.tokens) - 1 - n:len(row.tokens) - 1], torch.tensor(row.tokens[-n:])
-            wanted = wanted.to(device)
-            chosen = own.log_softmax(-1).gather(1, wanted[:, None]).sum()
-            out[row.number] = chosen.item(), bool((own.argmax(-1) == wanted).all())
-    return out
+            logits = lm.model(tokens[:, :-1], n_loops=loops).float()  # (B, T, V)
+
+        for i, prompt in enumerate(batch):
+            last = len(prompt.tokens) - 1
+            n = len(pairs[prompt.number][1])  # tokens of the continuation
+            first = max(0, last - n)
+            predictions = logits[i, first:last]  # (n, V)
+            targets = tokens[i, first + 1:last + 1]  # (n,)
+            score = predictions.log_softmax(-1).gather(1, targets[:, None]).sum()
+            is_greedy = (predictions.argmax(-1) == targets).all()
+            results[prompt.number] = (score.item(), is_greedy.item())
+    return results
 
 
-def generations(subject: Subject, asked: list, loops, batch_size: int, runtime) -> list[str]:
+def generations(lm: LanguageModel, requests: list, loops, batch_size: int, runtime) -> list[str]:
     """Greedy continuations of (context, options) up to the first of options['until'].
 
     max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's.
     """
-    out, size = [''] * len(asked), subject.model.config.block_size
-    kinds = {}
-    for i, (context, options) in enumerate(asked):
+    size = lm.model.config.block_size
+    groups = {}  # (until, tokens of an answer): prompts
+    for number, (context, options) in enumerate(requests):
         if options.get('do_sample') and options.get('temperature', 0) > 0:
             raise UserError('the harness asks for samples; this adapter decodes greedily')
         until = options.get('until') or []
         until = (until,) if isinstance(until, str) else tuple(until)
         n_new = min(options.get('max_gen_toks', 256), size // 2)
-        kinds.setdefault((until, n_new), []).append(
-            Prompt(i, subject.encode(context)[-(size - n_new + 1):]))
-    for (until, n_new), prompts in kinds.items():
-        stops = subject.stops(until)
+        tokens = lm.encode(context)[-(size - n_new + 1):]
+        group = groups.setdefault((until, n_new), [])
+        group.append(Prompt(number, tokens))
+
+    texts = [''] * len(requests)
+    for (until, n_new), prompts in groups.items():
+        stops = lm.stops(until)
         for batch in batches(prompts, batch_size):
+            rows = [prompt.tokens for prompt in batch]
             with torch.inference_mode(), runtime.autocast():
-                prefix = Prefix(subject.model, [], loops)
-                rows = answer_batch(prefix, [prompt.tokens for prompt in batch], n_new, stops)
-            for prompt, row in zip(batch, rows, strict=True):
-                text = subject.decode(row)
-                ends = [text.index(string) for string in until if string in text]
-                out[prompt.number] = text[:min(ends, default=len(text))]
-    return out
+                prefix = Prefix(lm.model, [], loops)
+                answers = answer_batch(prefix, rows, n_new, stops)
+            for prompt, answer in zip(batch, answers, strict=True):
+                texts[prompt.number] = cut_before(lm.decode(answer), until)
+    return texts
+
+
+def cut_before(text: str, strings) -> str:
+    """The text up to the first of the strings in it."""
+    end = len(text)
+    for string in strings:
+        if string in text:
+            end = min(end, text.index(string))
+    return text[:end]

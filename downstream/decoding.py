@@ -1,4 +1,4 @@
-"""Greedy answers to many prompts: batches without waste, and what prompts share is computed once.
+"""Greedy answers to many prompts: batches of similar lengths, and what prompts share is computed once.
 
 Prompts of a few-shot task begin with the same shots, those of one passage with the passage too. The cached
 keys and values of such a beginning, of every loop, are copied to the rows of a batch instead of computed.
@@ -15,42 +15,60 @@ class Prompt(NamedTuple):
     context: str = ''
 
 
-def batches(prompts: list[Prompt], batch_size: int) -> list[list[Prompt]]:
+def batches(prompts: list[Prompt], batch_size: int) -> list[list]:
     """Prompts of one context together, all others by length, so that rows of a batch are about as long.
 
     The longest come first: memory runs out at once or never, and the last batches are the quick ones.
     """
-    groups: dict[str, list] = {}
-    for prompt in sorted(prompts, key=lambda prompt: -len(prompt.tokens)):
-        groups.setdefault(prompt.context, []).append(prompt)
-    out = [group[first:first + batch_size] for group in groups.values()
-           for first in range(0, len(group), batch_size)]
-    return sorted(out, key=lambda batch: -len(batch[0].tokens))
+    groups = {}  # context: its prompts, the longest first
+    for prompt in sorted(prompts, key=longest_first):
+        group = groups.setdefault(prompt.context, [])
+        group.append(prompt)
+
+    made = []
+    for group in groups.values():
+        for first in range(0, len(group), batch_size):
+            made.append(group[first:first + batch_size])
+    made.sort(key=lambda batch: longest_first(batch[0]))
+    return made
 
 
-def common_length(rows: list[list]) -> int:
-    """How many tokens all rows begin with; their last ones are never among them."""
-    first, last = min(rows), max(rows)  # what these two share, all share
-    most = min(len(row) for row in rows) - 1
-    return next((i for i in range(most) if first[i] != last[i]), most)
+def longest_first(prompt: Prompt) -> int:
+    return -len(prompt.tokens)
+
+
+def common_length(rows: list) -> int:
+    """How many tokens all rows begin with; the last token of a row is never among them."""
+    first = min(rows)  # in the order of lists: what the first and the last share, all share
+    last = max(rows)
+    most = min(map(len, rows)) - 1
+    for i in range(most):
+        if first[i] != last[i]:
+            return i
+    return most
 
 
 class Prefix:
-    """The beginning of many prompts, computed once: caches that hold it are copies."""
+    """The beginning of many prompts, whose keys and values are computed once and copied into caches."""
 
     def __init__(self, model, tokens: list, n_loops=None):
-        self.model, self.n_loops = model, n_loops
-        self.tokens, self.cache = tokens, None
+        self.model = model
+        self.n_loops = n_loops
+        self.tokens = tokens
+        self.cache = None
         self.cache = self.after(tokens)
 
     def after(self, tokens: list):
-        """A cache of one row with `tokens`, which may begin with the prefix."""
+        """A cache of one row that holds `tokens`; those of the prefix are copied where they begin with it."""
         cache = self.empty(1, len(tokens))
-        if self.cache is not None and tokens[:len(self.tokens)] == self.tokens:
+        begins_with_prefix = tokens[:len(self.tokens)] == self.tokens
+        if begins_with_prefix and self.cache is not None:
             cache.begin_with(self.cache)
-        rest = torch.tensor([tokens[cache.length:]], device=self.model.head.weight.device)
-        if rest.numel():
-            self.model(rest.long(), n_loops=self.n_loops, cache=cache, last_only=True)
+        rest = tokens[cache.length:]
+        if rest:
+            device = self.model.head.weight.device
+            row = torch.tensor([rest], device=device)  # (1, T)
+            self.model(row, n_loops=self.n_loops, cache=cache, last_only=True)
         return cache
 
     def empty(self, batch: int, length_max: int):
@@ -58,42 +76,57 @@ class Prefix:
 
 
 @torch.inference_mode()
-def answer_batch(prefix: Prefix, rows: list[list], n_new: int, stops, share=True) -> list[list]:
+def answer_batch(prefix: Prefix, rows: list, n_new: int, stops, share=True) -> list[list]:
     """The tokens that greedy decoding adds to each row of tokens, n_new at most.
 
     `stops`, bool (V,) on the model's device: an answer ends with the first of these tokens. Rows are filled
     up behind what all share (share=False computes all of it for each). Once half of them are done, the others
     go on in a smaller batch.
     """
+    # What all rows share comes from one row, the rest of each follows in one pass.
     shared = common_length(rows) if share else 0
-    cache = prefix.empty(len(rows), max(len(row) for row in rows) + n_new - 1)
+    tokens, fillers = padded(rows, shared, stops.device)
+    cache = prefix.empty(len(rows), shared + tokens.size(1) + n_new - 1)
     cache.begin_with(prefix.after(rows[0][:shared]))
-    tokens, fillers = padded([row[shared:] for row in rows], stops.device)
     cache.pad(fillers)
-    answers, running, done = [[] for _ in rows], list(range(len(rows))), set()
+
+    answers = [[] for _ in rows]
+    running = list(range(len(rows)))  # the row at each place of the batch
+    done = set()
     for _ in range(n_new):
-        logits = prefix.model(tokens, n_loops=prefix.n_loops, cache=cache, last_only=True)
+        logits = prefix.model(tokens, n_loops=prefix.n_loops, cache=cache, last_only=True)  # (B, 1, V)
         tokens = logits[:, -1].argmax(-1, keepdim=True)  # (B, 1)
-        for row, token, end in zip(running, tokens[:, 0].tolist(), stops[tokens[:, 0]].tolist(), strict=True):
+        chosen = tokens[:, 0]  # (B,)
+        ends = stops[chosen].tolist()
+        for row, token, is_end in zip(running, chosen.tolist(), ends, strict=True):
+            if row in done:  # it only goes on because others do
+                continue
             answers[row].append(token)
-            done |= {row} if end else set()
+            if is_end:
+                done.add(row)
+
         left = [place for place, row in enumerate(running) if row not in done]
         if not left:
             break
         if 2 * len(left) <= len(running):
-            running, tokens = [running[place] for place in left], tokens[left]
+            running = [running[place] for place in left]
+            tokens = tokens[left]
             cache.keep(left)
-    return [until_stop(answer, stops) for answer in answers]
+    return answers
 
 
-def padded(rows: list[list], device):
-    """(tokens (B, T) with fillers, token 0, in front of the shorter rows; how many those are, (B,))."""
-    size = max(len(row) for row in rows)
-    fillers = [size - len(row) for row in rows]
-    tokens = [[0] * n + row for n, row in zip(fillers, rows, strict=True)]
-    return torch.tensor(tokens, device=device), torch.tensor(fillers, device=device)
+def padded(rows: list, first: int, device):
+    """The tokens of all rows from number `first` on as one batch, with fillers in front of the shorter rows.
 
-
-def until_stop(answer: list, stops) -> list:
-    """Up to and with the first stop: a row that is done may have gone on beside others."""
-    return answer[:next((i + 1 for i, token in enumerate(answer) if stops[token]), len(answer))]
+    Returns the batch (B, T) and how many tokens of each row are fillers, (B,). A filler is token 0.
+    """
+    longest = max(map(len, rows))
+    filled = []
+    missing = []
+    for row in rows:
+        n = longest - len(row)
+        filled.append([0] * n + row[first:])
+        missing.append(n)
+    tokens = torch.tensor(filled, device=device)  # (B, T)
+    fillers = torch.tensor(missing, device=device)  # (B,)
+    return tokens, fillers

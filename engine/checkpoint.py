@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import torch
 
-from engine.configurator import UserError
+from engine.errors import UserError
 from engine.files import write_atomically
-from looped import build_model
+from looped import LoopedGPT
 from tasks import make_task
 
 KEYS = {'model', 'average', 'optimizer', 'step', 'tokens', 'best', 'rng', 'config'}
@@ -30,7 +30,8 @@ class Saver:
     """
 
     def __init__(self):
-        self.thread, self.error = None, None
+        self.thread = None
+        self.error = None
 
     def save(self, path: str, checkpoint: dict):
         self.wait()
@@ -57,7 +58,9 @@ def copied(value):
         return value.detach().to('cpu', copy=True)
     if isinstance(value, dict):
         return {key: copied(part) for key, part in value.items()}
-    return [copied(part) for part in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [copied(part) for part in value]
+    return value
 
 
 def load(path: str, device='cpu') -> dict:
@@ -81,7 +84,7 @@ def load_model(folder: str, device='cpu', name: str = 'best.pt'):
     config = SimpleNamespace(**checkpoint['config'])
     try:
         task = make_task(config)
-        model = build_model(config, task.vocab_size, config.block_size).to(device)
+        model = LoopedGPT(config).to(device)
         model.load_state_dict(checkpoint['model'])
     except (AttributeError, RuntimeError, ValueError):
         raise UserError(f'{folder}/{name} was made by another version of this project; use its commit, '

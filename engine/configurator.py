@@ -3,57 +3,70 @@
     python train.py config/ghop_1x6.py --max_steps=100
 
 A configuration file is plain Python, run in a namespace of its own; what it assigns to public names must be
-fields. Names that start with an underscore, modules and functions are the file's own business.
-Whatever is wrong with the input ends in one line on stderr and exit code 2.
+fields. Names that start with an underscore, modules and functions are the file's own business. A field's type
+may carry bounds: `Annotated[int, Bounds(1)]`. Whatever is wrong with the input is a UserError.
 """
 import dataclasses
 import difflib
 import inspect
+import math
 import os
 import re
 import sys
 import traceback
 import types
 import typing
-from contextlib import contextmanager
+from typing import Annotated, NamedTuple
+
+from engine.errors import UserError
+
+INT_MAX = 2 ** 63 - 1  # what a 64-bit integer holds
 
 
-class UserError(Exception):
-    """Something that the user can put right; the message is one line that says what and how."""
+class Bounds(NamedTuple):
+    """low <= value <= high, and how a message says so."""
+    low: float
+    high: float
+    text: str
 
 
-@contextmanager
-def one_line_errors():
-    """Turns a UserError into its one line on stderr, of one process only, and exit code 2."""
-    try:
-        yield
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except UserError as error:
-        if os.environ.get('RANK', '0') == '0':
-            print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+Natural = Annotated[int, Bounds(0, INT_MAX, 'not negative')]
+Positive = Annotated[int, Bounds(1, INT_MAX, 'at least 1')]
+Amount = Annotated[float, Bounds(0, math.inf, 'not negative')]
+Rate = Annotated[float, Bounds(sys.float_info.min, math.inf, 'positive')]
+Decay = Annotated[float, Bounds(0, 1 - sys.float_info.epsilon, 'at least 0 and below 1')]
 
 
-def configure(cls, argv: list[str], usage: str, positional='files'):
+def configure(cls, argv: list[str], usage: str, positional='files', extend=None):
     """An instance of the dataclass `cls` from the command line; returns (config, words).
 
     `words` are the arguments without '-', in order: configuration files, or what `positional` calls them,
-    which are left to the caller. `--help` prints every field and leaves. A method `check` of the dataclass
-    may raise ValueError for relations between fields that do not hold. Every bad input is a UserError.
+    which are left to the caller. `extend(values)` may return a subclass that has further fields, given the
+    values as they were written. `--help` prints every field and leaves. A method `check` of the dataclass may
+    raise ValueError for relations between fields that do not hold.
     """
-    if '--help' in argv or '-h' in argv:
+    words = [arg for arg in argv if not arg.startswith('-')]
+    wants_help = '--help' in argv or '-h' in argv
+    values = {}  # of every key its value, as text or Python object, and where it was given
+    if positional == 'files':
+        for path in words:
+            for key, value in read_file(cls, path).items():
+                values[key] = value, f' in {path}'
+    for arg in argv:
+        if arg.startswith('-') and arg not in ('--help', '-h'):
+            key, value = read_argument(cls, arg)
+            values[key] = value, ''
+
+    if extend is not None:
+        cls = extend({key: value for key, (value, _) in values.items()})
+    if wants_help:
         print(help_text(cls, usage))
         sys.exit(0)
-    words = [arg for arg in argv if not arg.startswith('-')]
-    values = {}
-    for path in words if positional == 'files' else ():
-        values.update(read_file(cls, path))
-    for arg in argv:
-        if arg.startswith('-'):
-            values.update([read_argument(cls, arg)])
-    return build(cls, values), words
+    typed = {}
+    for key, (value, where) in values.items():
+        check_key(cls, key, where or ' on the command line')
+        typed[key] = convert(cls, key, value, where)
+    return build(cls, typed), words
 
 
 def build(cls, values: dict):
@@ -67,17 +80,16 @@ def build(cls, values: dict):
     return config
 
 
-def read_argument(cls, arg: str):
-    """'--key=value' -> (key, typed value)."""
+def read_argument(cls, arg: str) -> tuple[str, str]:
+    """'--key=value' -> (key, value)."""
     key, equals, text = arg.lstrip('-').partition('=')
-    check_key(cls, key, 'on the command line')
     if not arg.startswith('--') or not equals:
         raise UserError(f"{arg} has no '=': write --{key}=VALUE")
-    return key, convert(cls, key, text)
+    return key, text
 
 
 def read_file(cls, path: str) -> dict:
-    """The fields that a configuration file assigns, typed."""
+    """The public names that a configuration file assigns, with their values."""
     try:
         with open(path, encoding='utf-8') as file:
             source = file.read()
@@ -85,6 +97,7 @@ def read_file(cls, path: str) -> dict:
         raise UserError(f'configuration file {path}: {error.strerror} (in {os.getcwd()})') from None
     except UnicodeDecodeError:
         raise UserError(f'configuration file {path} is not text in UTF-8') from None
+
     root = os.path.dirname(os.path.abspath(inspect.getfile(cls)))
     if root not in sys.path:  # `from config.ghop import *` works from any folder
         sys.path.insert(0, root)
@@ -96,55 +109,91 @@ def read_file(cls, path: str) -> dict:
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(f'{line.filename}, line {line.lineno}: {type(error).__name__}: {error}') from None
-    own = (types.ModuleType, types.FunctionType, type)
-    names = [name for name in namespace if not name.startswith('_') and not isinstance(namespace[name], own)]
-    for name in names:
-        check_key(cls, name, f'in {path}')
-    return {name: convert(cls, name, namespace[name], f' in {path}') for name in names}
+
+    values = {}
+    for name, value in namespace.items():
+        helper = isinstance(value, (types.ModuleType, types.FunctionType, type))
+        if not name.startswith('_') and not helper:
+            values[name] = value
+    return values
 
 
 def check_key(cls, key: str, where: str):
+    """UserError for a key that is no field, with the nearest that is, or with what the class says of it."""
     names = [field.name for field in dataclasses.fields(cls)]
     if key in names:
         return
+    explain = getattr(cls, 'explain_unknown', None)
+    reason = explain(key) if explain else None
+    if reason:
+        raise UserError(f'{reason} ({key} was given{where})')
     near = difflib.get_close_matches(key, names, n=1)
     hint = f', did you mean {near[0]}?' if near else ', see --help'
-    raise UserError(f'unknown key {key!r} {where}{hint}')
+    raise UserError(f'unknown key {key!r}{where}{hint}')
 
 
 def convert(cls, key: str, value, where: str = ''):
-    """`value`, text or Python object, as the type that field `key` declares."""
-    kind = typing.get_type_hints(cls)[key]
+    """`value`, text or Python object, as the type that field `key` declares, within its bounds."""
+    kind = typing.get_type_hints(cls, include_extras=True)[key]
     try:
         return as_type(kind, value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise UserError(f'{key} takes {describe(kind)}, not {value!r}{where}') from None
 
 
 def as_type(kind, value):
-    """bool, int, float, str, Literal of strings and tuple[kind, ...], from text or from the object itself."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    """Text or an object as a bool, int, float, str, Literal, tuple[kind, ...] or Annotated[kind, Bounds].
+
+    ValueError for what is none of the kind. Numbers are finite, whole ones of 64 bits.
+    """
+    origin = typing.get_origin(kind)
+    args = typing.get_args(kind)
+    if origin is Annotated:
+        plain, bounds = args
+        typed = as_type(plain, value)
+        if not bounds.low <= typed <= bounds.high:
+            raise ValueError
+        return typed
     if origin is typing.Literal:
         if str(value) not in args:
             raise ValueError
         return str(value)
     if origin is tuple:
-        parts = value.strip('()[] ').split(',') if isinstance(value, str) else value
-        parts = parts if isinstance(parts, (list, tuple)) else [parts]
-        return tuple(as_type(args[0], part) for part in parts if part != '')
+        return as_tuple(args[0], value)
     if kind is bool and str(value) in ('True', 'true', 'False', 'false'):
         return str(value) in ('True', 'true')
     if kind in (int, float) and not isinstance(value, bool):
-        if isinstance(value, str) or type(value) in (int, kind):
-            return kind(value)
+        return as_number(kind, value)
     if kind is str and isinstance(value, str):
         return value
     raise ValueError
 
 
+def as_tuple(kind, value) -> tuple:
+    """'1,2', '(1, 2)', [1, 2] or a single value -> a tuple of `kind`."""
+    parts = value
+    if isinstance(value, str):
+        parts = value.strip('()[] ').split(',')
+    if not isinstance(parts, (list, tuple)):
+        parts = [parts]
+    return tuple(as_type(kind, part) for part in parts if part != '')
+
+
+def as_number(kind, value):
+    if not isinstance(value, str) and type(value) not in (int, kind):
+        raise ValueError
+    number = kind(value)
+    if not math.isfinite(number) or kind is int and abs(number) > INT_MAX:
+        raise ValueError
+    return number
+
+
 def describe(kind) -> str:
     """The type as a person would say it."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    origin = typing.get_origin(kind)
+    args = typing.get_args(kind)
+    if origin is Annotated:
+        return f'{describe(args[0])}, {args[1].text}'
     if origin is typing.Literal:
         return 'one of ' + ', '.join(args)
     if origin is tuple:
@@ -153,15 +202,36 @@ def describe(kind) -> str:
 
 
 def help_text(cls, usage: str) -> str:
-    """Usage, then every field with its default and the comment on its line; `# --- title` is a heading."""
-    lines, kinds = [usage.strip()], typing.get_type_hints(cls)
-    for line in inspect.getsource(cls).splitlines():
-        field = re.match(r'    (\w+): [^=]+ = (.+?)\s*(?:#\s*(.*))?$', line)
-        if heading := re.match(r'    # --- (.*?)\s*-*$', line):
-            lines += ['', heading[1]]
-        elif field:
-            value, kind = getattr(cls, field[1]), kinds[field[1]]
-            default = ','.join(map(str, value)) if isinstance(value, tuple) else value
-            choices = f' ({describe(kind)})' if typing.get_origin(kind) is typing.Literal else ''
-            lines.append(f'  --{field[1]}={default}'.ljust(34) + f' {field[3] or ""}{choices}')
+    """Usage, then every field with its default and the comment on its line; `# --- title` is a heading.
+
+    A class may list as `field_sources` what declares its fields: (title, class) in order.
+    """
+    lines = [usage.strip()]
+    for title, declared_in in getattr(cls, 'field_sources', [('', cls)]):
+        found = field_lines(cls, declared_in)
+        if title and found:
+            lines += ['', title]
+        lines += found
     return '\n'.join(lines)
+
+
+def field_lines(cls, declared_in) -> list[str]:
+    """A line for every field that the source of a class declares, with the headings between."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    kinds = typing.get_type_hints(cls, include_extras=True)
+    lines = []
+    for line in inspect.getsource(declared_in).splitlines():
+        heading = re.match(r'    # --- (.*?)\s*-*$', line)
+        if heading:
+            lines += ['', heading[1]]
+        match = re.match(r'    (\w+): [^=]+ = (.+?)\s*(?:#\s*(.*))?$', line)
+        if match and match[1] in fields:
+            name = match[1]
+            default = fields[name].default
+            if isinstance(default, tuple):
+                default = ','.join(map(str, default))
+            choices = ''
+            if typing.get_origin(kinds[name]) is typing.Literal:
+                choices = f' ({describe(kinds[name])})'
+            lines.append(f'  --{name}={default}'.ljust(34) + f' {match[3] or ""}{choices}')
+    return lines

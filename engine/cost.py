@@ -3,11 +3,10 @@ import math
 
 import torch
 
-from cross_entropy import LOGITS_MAX
-from engine import runtime as runtimes
-from looped import RECOMPUTED, build_model
-from stages import effective_depth, parse_stages
-from tasks import LENGTH_TASKS
+from engine.runtime import PEAK_FLOPS, start
+from looped import RECOMPUTED, LoopedGPT
+from model import LOGITS_MAX
+from stages import effective_depth
 
 CACHE = 40e6  # bytes of a CPU's last cache that a block's activations may take
 MEMORY_SHARE = 0.8  # of a device's memory, for parameters and activations; the rest is the allocator's
@@ -15,32 +14,37 @@ MEMORY_SHARE = 0.8  # of a device's memory, for parameters and activations; the 
 
 def dry_run(config, task):
     """Prints what the run would take; the model lives on the meta device, so its size does not matter."""
-    model, runtime = on_meta(config, task), runtimes.start(config.device, config.dtype, 'False')
-    parameters, flops = model.count_parameters(), model.flops_per_token(task.block_size)
+    model = on_meta(config)
+    runtime = start(config.device, config.dtype, 'False')
+    share = runtime.share(config.batch_size)
+    micro = micro_batch(config, task, runtime)
+
+    parameters = model.count_parameters()
+    in_blocks = sum(parameter.numel() for parameter in model.blocks.parameters())
+    flops = model.flops_per_token(task.block_size)
     tokens = config.max_steps * config.batch_size * task.block_size
-    share, micro = runtime.share(config.batch_size), micro_batch(config, task, runtime)
-    blocks = sum(p.numel() for block in model.blocks for p in block.parameters())
-    depth = effective_depth(parse_stages(config.stages))
-    most = 'at most ' if config.task in LENGTH_TASKS else ''  # short problems take fewer tokens and loops
-    peak = 8 * runtimes.PEAK_FLOPS['H100 80GB HBM3']['bfloat16']
+    most = '' if task.fixed_size else 'at most '  # short problems take fewer tokens and loops
+    peak = 8 * PEAK_FLOPS['H100 80GB HBM3']['bfloat16']
     days = flops * tokens / (peak * config.dry_run_mfu) / 86_400
-    print(f'stages             {config.stages}: {model.config.n_layer} distinct layers, '
-          f'effective depth {depth}')
-    print(f'parameters         {parameters:,}: {blocks:,} in blocks, {parameters - blocks:,} in embeddings, '
-          'last norm and head')
+    held = held_bytes(model, config)
+    kept = activation_bytes(model, micro, task.block_size, runtime.dtype)
+
+    print(f'stages             {config.stages}: {len(model.blocks)} distinct layers, '
+          f'effective depth {effective_depth(model.stages)}')
+    print(f'parameters         {parameters:,}: {in_blocks:,} in blocks, {parameters - in_blocks:,} in '
+          'embeddings, last norm and head')
     print(f'training FLOPs     {flops:,} a token, {most}{flops * tokens:.3g} in all: {days:.3g} days on 8 '
           f'H100 at {100 * config.dry_run_mfu:g}% of their bfloat16 peak')
     print(f'tokens             {most}{tokens:,} = {config.max_steps:,} steps x {config.batch_size} '
           f'x {task.block_size}')
-    held = held_bytes(model, config)
-    kept = activation_bytes(model, config, micro, task.block_size, runtime.dtype)
     print(f'memory a device    about {(held + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
           f'{held / 1e9:.2f}, activations of {micro} of {share} sequences at a time {kept / 1e9:.2f} at most')
 
 
-def on_meta(config, task):
+def on_meta(config) -> LoopedGPT:
+    """The run's model without any memory for its weights."""
     with torch.device('meta'):
-        return build_model(config, task.vocab_size, config.block_size)
+        return LoopedGPT(config)
 
 
 def micro_batch(config, task, runtime) -> int:
@@ -50,38 +54,48 @@ def micro_batch(config, task, runtime) -> int:
     the cache, if the gradients, which every part adds to, do too, and if all sequences are of one length
     (1.2 times as fast as 64 sequences of p-hop at once).
     """
-    memory, share = 1e9 * config.device_memory, runtime.share(config.batch_size)
+    share = runtime.share(config.batch_size)
     if config.micro_batch_size:
         return min(config.micro_batch_size, share)
-    if runtime.device.type == 'cuda':
-        there = torch.cuda.get_device_properties(runtime.device).total_memory
-        memory = min(memory or there, there)
-    model = on_meta(config, task)
-    room = MEMORY_SHARE * memory - held_bytes(model, config) if memory else math.inf
-    cached = runtime.device.type == 'cpu' and task.fixed_size and 4 * model.count_parameters() <= CACHE
 
-    def fits(sequences):
-        shape = sequences, task.block_size, runtime.dtype
-        return (activation_bytes(model, config, *shape) <= room
-                and (not cached or block_bytes(model, *shape) <= CACHE))
-    return next((size for size in range(share, 1, -1) if share % size == 0 and fits(size)), 1)
+    memory = 1e9 * config.device_memory
+    if runtime.device.type == 'cuda':
+        total = torch.cuda.get_device_properties(runtime.device).total_memory
+        memory = min(memory or total, total)
+    model = on_meta(config)
+    room = math.inf
+    if memory:
+        room = MEMORY_SHARE * memory - held_bytes(model, config)
+    small = 4 * model.count_parameters() <= CACHE
+    cached = runtime.device.type == 'cpu' and task.fixed_size and small
+
+    for size in range(share, 1, -1):
+        if share % size == 0:
+            in_memory = activation_bytes(model, size, task.block_size, runtime.dtype) <= room
+            in_cache = not cached or block_bytes(model, size, task.block_size, runtime.dtype) <= CACHE
+            if in_memory and in_cache:
+                return size
+    return 1
 
 
 def held_bytes(model, config) -> int:
     """Parameters and gradients in float32, with AdamW's two moments or Muon's one; Adafactor's are small."""
-    return dict(adamw=16, muon=12, adafactor=8)[config.optimizer] * model.count_parameters()
+    bytes_per_parameter = dict(adamw=16, muon=12, adafactor=8)
+    return bytes_per_parameter[config.optimizer] * model.count_parameters()
 
 
-def activation_bytes(model, config, sequences: int, T: int, dtype: str) -> int:
+def activation_bytes(model, sequences: int, T: int, dtype: str) -> int:
     """Bytes kept for the backward pass: what a block saves, times its uses, and the logits."""
-    one_block, depth = block_bytes(model, sequences, T, dtype), effective_depth(model.stages)
+    one_block = block_bytes(model, sequences, T, dtype)
     logits = 2 * 4 * min(LOGITS_MAX, sequences * T * model.config.vocab_size)
-    if not config.checkpoint_loops:
-        return one_block * depth + logits
-    kept = sum(stage.loops * -(-stage.layers // RECOMPUTED) for stage in model.stages)
-    recomputed = min(RECOMPUTED, max(stage.layers for stage in model.stages))
-    one_x = sequences * T * model.config.n_embd * getattr(torch, dtype).itemsize
-    return one_x * kept + one_block * recomputed + logits
+    if not model.config.checkpoint_loops:
+        return one_block * effective_depth(model.stages) + logits
+
+    # Kept are the inputs of every part that is recomputed, and all of the one that is recomputed now.
+    one_input = sequences * T * model.config.n_embd * getattr(torch, dtype).itemsize
+    parts = sum(stage.loops * math.ceil(stage.layers / RECOMPUTED) for stage in model.stages)
+    longest = max(stage.layers for stage in model.stages)
+    return one_input * parts + one_block * min(RECOMPUTED, longest) + logits
 
 
 def block_bytes(model, sequences: int, T: int, dtype: str) -> int:
@@ -89,9 +103,9 @@ def block_bytes(model, sequences: int, T: int, dtype: str) -> int:
 
     Attention counts as it runs on a CPU up to length 512; a GPU's fused kernel keeps less.
     """
-    kind = getattr(torch, dtype)
-    block = model.blocks[0].to(kind)
-    x = torch.empty(sequences, T, model.config.n_embd, device='meta', dtype=kind, requires_grad=True)
+    torch_dtype = getattr(torch, dtype)
+    block = model.blocks[0].to(torch_dtype)
+    x = torch.empty(sequences, T, model.config.n_embd, device='meta', dtype=torch_dtype, requires_grad=True)
     weights = {id(parameter) for parameter in block.parameters()}
     saved = {}
 

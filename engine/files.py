@@ -2,7 +2,7 @@
 import csv
 import os
 
-from engine.configurator import UserError
+from engine.errors import UserError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # the project's folder
 
@@ -10,8 +10,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # the projec
 def write_atomically(path: str, write, mode='w'):
     """`write(file)` into a temporary file beside `path`, synced, moved over it: readers see old or new."""
     temporary = f'{path}.tmp'
+    encoding = None if 'b' in mode else 'utf-8'
     try:
-        with open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+        with open(temporary, mode, encoding=encoding) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -47,5 +48,6 @@ def write_csv(path: str, rows: list[dict]):
         writer = csv.DictWriter(file, rows[0], lineterminator='\n')
         writer.writeheader()
         writer.writerows(rows)
+
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     write_atomically(path, write)

@@ -10,25 +10,29 @@ class StepBatches(Dataset):
     """This process's part of the batches of AHEAD steps, by the first of them."""
 
     def __init__(self, run):
-        self.task, self.config = run.task, run.config
+        self.task = run.task
+        self.seed = run.config.seed
+        self.batch_size = run.config.batch_size
+        self.max_steps = run.config.max_steps
         self.lo, self.hi = run.runtime.slice(run.config.batch_size)
 
     def __len__(self):
-        return self.config.max_steps
+        return self.max_steps
 
-    def __getitem__(self, first: int):
-        c = self.config
-        return [self.task.train_batch(c.seed, step, c.batch_size, c.train_examples, self.lo, self.hi)
-                for step in range(first, min(first + AHEAD, c.max_steps))]
+    def __getitem__(self, first: int) -> list:
+        batches = []
+        for step in range(first, min(first + AHEAD, self.max_steps)):
+            batches.append(self.task.train_batch(self.seed, step, self.batch_size, self.lo, self.hi))
+        return batches
 
 
 def leave_signals_to_the_parent(worker: int):
     """A scheduler signals all processes of a job; the workers are needed until the run has been saved."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def as_it_is(batch):
+def as_numpy(batch):
     """No conversion to tensors: numpy arrays come through the workers' pipe in half the time."""
     return batch
 
@@ -39,8 +43,14 @@ def batches_ahead(run):
     Closing the generator ends the workers.
     """
     workers = run.config.data_workers
-    firsts = range(run.step, run.config.max_steps, AHEAD)
-    for batches in DataLoader(StepBatches(run), sampler=firsts, batch_size=None, num_workers=workers,
-                              prefetch_factor=2 if workers else None,
-                              worker_init_fn=leave_signals_to_the_parent, collate_fn=as_it_is):
+    loader = DataLoader(
+        StepBatches(run),
+        sampler=range(run.step, run.config.max_steps, AHEAD),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=2 if workers else None,
+        worker_init_fn=leave_signals_to_the_parent,
+        collate_fn=as_numpy,
+    )
+    for batches in loader:
         yield from batches

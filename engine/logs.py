@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 
 import torch
 from tqdm import tqdm
 
-from engine.configurator import UserError
+from engine.errors import UserError
 from engine.files import ROOT, write_atomically
 from stages import trained_loops
 
@@ -31,44 +32,87 @@ class CsvLog:
                 rows = [row for row in csv.reader(file) if len(row) == len(columns)]
             kept = [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= step]
         write_atomically(path, lambda file: csv.writer(file).writerows([columns, *kept]))
-        self.columns, self.file = columns, open(path, 'a', encoding='utf-8', newline='')
+        self.columns = columns
+        self.file = open(path, 'a', encoding='utf-8', newline='')
 
     def write(self, row: dict):
         csv.writer(self.file).writerow([row.get(name, '') for name in self.columns])
         self.file.flush()
 
 
-class Console:
-    """A progress bar on a terminal, plain lines elsewhere, on rank 0 alone; wandb gets the same rows."""
+class RunLog:
+    """The console and the CSV files of a run, on rank 0 alone; the other ranks write and print nothing.
 
-    def __init__(self, config, runtime, step: int):
-        self.main, self.started = runtime.main, time.perf_counter()
-        self.first, self.last = step, config.max_steps
+    The console is a progress bar on a terminal, plain lines elsewhere; wandb gets the same rows.
+    """
+
+    def __init__(self, run, argv: list[str]):
+        config = run.config
+        self.main = run.runtime.main
+        self.started = time.perf_counter()
+        self.first_step = run.step
+        self.max_steps = config.max_steps
+        self.metrics = None
+        self.evaluations = None
+        self.similarities = None
+        if self.main:
+            self.open_folder(run, argv)
+
         self.bar = None
         if self.main and sys.stderr.isatty():
-            self.bar = tqdm(total=config.max_steps, initial=step, unit='step', dynamic_ncols=True)
+            self.bar = tqdm(total=config.max_steps, initial=run.step, unit='step', dynamic_ncols=True)
         self.wandb = None
         if config.wandb and self.main:
             import wandb
             name = os.path.basename(config.out_dir)
             self.wandb = wandb.init(project='looped-transformers', name=name, config=asdict(config))
 
+    def open_folder(self, run, argv):
+        """Makes the run's folder with config.json and its CSV files; writes over what left no checkpoint."""
+        try:
+            os.makedirs(run.config.out_dir, exist_ok=True)
+            if not run.step and os.path.exists(run.path('best.pt')):
+                os.remove(run.path('best.pt'))
+            if run.step < run.config.max_steps:
+                write_config(run, argv)
+            self.metrics = CsvLog(run.path('metrics.csv'), METRICS, run.step)
+            self.evaluations = CsvLog(run.path('eval.csv'), EVALUATION, run.step)
+            if run.config.regularize_k:
+                self.similarities = CsvLog(run.path('similarity.csv'), SIMILARITY, run.step)
+        except OSError as error:
+            raise UserError(f'out_dir={run.config.out_dir} cannot be written: {error.strerror}') from None
+
     def step(self, row: dict):
+        """A row of metrics.csv."""
+        if not self.main:
+            return
+        self.metrics.write(row)
         text = f"loss {row['loss']:.4f}, lr {row['lr']:.2e}, grad norm {row['grad_norm']:.2f}"
         speed = f"{row['ms_per_step']:.0f} ms/step, {row['tokens_per_s']:,.0f} tokens/s"
         if self.bar is not None:
             self.bar.update(row['step'] - self.bar.n)
             self.bar.set_postfix_str(text)
         else:
-            pace = (time.perf_counter() - self.started) / max(1, row['step'] - self.first)
-            eta = timedelta(seconds=round(pace * (self.last - row['step'])))
-            self.line(f"step {row['step']}/{self.last}: {text}, {speed}, ETA {eta}")
+            pace = (time.perf_counter() - self.started) / max(1, row['step'] - self.first_step)
+            eta = timedelta(seconds=round(pace * (self.max_steps - row['step'])))
+            self.line(f"step {row['step']}/{self.max_steps}: {text}, {speed}, ETA {eta}")
         self.remote(row, 'train')
 
-    def evaluation(self, rows: list[dict]):
+    def evaluation(self, step: int, rows: list[dict]):
+        """Rows of eval.csv: validation at a step."""
+        if not self.main:
+            return
         for row in rows:
-            self.line(f"step {row['step']}: {row['split']}, {describe(row)}")
-            self.remote(row, f"{row['split']}/{row['difficulty']}")
+            row = dict(step=step, split='val') | row
+            self.evaluations.write(row)
+            self.line(f"step {step}: val, {describe(row)}")
+            self.remote(row, f"val/{row['difficulty']}")
+
+    def similarity(self, step: int, rows: list[dict]):
+        """Rows of similarity.csv, where the run keeps one."""
+        if self.similarities is not None:
+            for row in rows:
+                self.similarities.write(dict(step=step) | row)
 
     def line(self, text: str):
         if self.bar is not None:
@@ -86,19 +130,69 @@ class Console:
             self.wandb.log(numbers, step=row['step'])
 
 
+class Meter:
+    """Speed of training steps since the last row: the clock stands still while it is paused."""
+
+    def __init__(self, run):
+        self.run = run
+        self.flops_per_token = run.model.flops_per_token(run.task.block_size)
+        self.peak = run.runtime.peak_flops()
+        if run.task.adaptive_loops:
+            self.peak = None  # no one number of FLOPs holds for every token
+        self.restart()
+
+    def restart(self):
+        self.clock = time.perf_counter()
+        self.waited = 0.0  # seconds for batches
+        self.step = self.run.step
+        self.tokens = self.run.tokens
+
+    @contextmanager
+    def waiting(self):
+        """Counts what happens inside as waiting for data."""
+        began = time.perf_counter()
+        yield
+        self.waited += time.perf_counter() - began
+
+    @contextmanager
+    def paused(self):
+        """Leaves out what happens inside."""
+        began = time.perf_counter()
+        yield
+        self.clock += time.perf_counter() - began
+
+    def row(self) -> dict:
+        """Columns of metrics.csv over the steps since the last row."""
+        seconds = time.perf_counter() - self.clock
+        steps = self.run.step - self.step
+        tokens_per_s = (self.run.tokens - self.tokens) / seconds
+        mfu = 'n/a'
+        if self.peak:
+            mfu = round(self.flops_per_token * tokens_per_s / self.peak, 4)
+        row = dict(
+            ms_per_step=round(1000 * seconds / steps, 2),
+            wait_ms_per_step=round(1000 * self.waited / steps, 3),
+            tokens_per_s=round(tokens_per_s),
+            mfu=mfu,
+        )
+        self.restart()
+        return row
+
+
 def describe(row: dict) -> str:
     """An evaluation in words."""
     if 'bits_per_byte' in row:
         return f"loops {row['loops']:g}: loss {row['loss']:.4f}, {row['bits_per_byte']:.4f} bits a byte"
-    accuracy, result = f"{100 * row['accuracy']:.2f}%", row.get('rule') or f"loss {row['loss']:.4f}"
+    accuracy = f"{100 * row['accuracy']:.2f}%"
+    result = row.get('rule') or f"loss {row['loss']:.4f}"
     return f"difficulty {row['difficulty']}, loops {row['loops']:g}: accuracy {accuracy}, {result}"
 
 
 def git_commit() -> str:
     """The commit of this folder, '-dirty' where it was changed; 'unknown' without git."""
     try:
-        git = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True,
-                             cwd=ROOT)
+        command = ['git', 'describe', '--always', '--dirty']
+        git = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         return git.stdout.strip() or 'unknown'
     except OSError:
         return 'unknown'
@@ -106,30 +200,15 @@ def git_commit() -> str:
 
 def write_config(run, argv):
     """config.json: the resolved fields; the command, versions, device, git commit and the model's size."""
-    config, model = run.config, run.model
-    about = dict(command=' '.join(['python', *argv]), git=git_commit(),
-                 torch=torch.__version__, python=sys.version.split()[0], runtime=run.runtime.notes,
-                 parameters=model.count_parameters(),
-                 flops_per_token=model.flops_per_token(run.task.block_size),
-                 loops=trained_loops(model.stages))
-    text = json.dumps(dict(config=asdict(config), about=about), indent=1) + '\n'
-    write_atomically(os.path.join(config.out_dir, 'config.json'), lambda file: file.write(text))
-
-
-def open_folder(run, argv):
-    """The run's folder with config.json; returns its logs: metrics, evaluations, similarity or None.
-
-    What left no checkpoint is written over.
-    """
-    try:
-        os.makedirs(run.config.out_dir, exist_ok=True)
-        if not run.step and os.path.exists(run.path('best.pt')):
-            os.remove(run.path('best.pt'))
-        if run.step < run.config.max_steps:
-            write_config(run, argv)
-        def log(name, columns):
-            return CsvLog(run.path(f'{name}.csv'), columns, run.step)
-        similar = log('similarity', SIMILARITY) if run.config.regularize_k else None
-        return log('metrics', METRICS), log('eval', EVALUATION), similar
-    except OSError as error:
-        raise UserError(f'out_dir={run.config.out_dir} cannot be written: {error.strerror}') from None
+    about = dict(
+        command=' '.join(['python', *argv]),
+        git=git_commit(),
+        torch=torch.__version__,
+        python=sys.version.split()[0],
+        runtime=run.runtime.notes,
+        parameters=run.model.count_parameters(),
+        flops_per_token=run.model.flops_per_token(run.task.block_size),
+        loops=trained_loops(run.model.stages),
+    )
+    text = json.dumps(dict(config=asdict(run.config), about=about), indent=1) + '\n'
+    write_atomically(run.path('config.json'), lambda file: file.write(text))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from engine.configurator import UserError
+from engine.errors import UserError
 
 # Dense matmul peaks in FLOP/s by dtype, from the vendors' data sheets; what is not here gets no MFU.
 PEAK_FLOPS = {
@@ -58,9 +58,12 @@ class Runtime:
 
     def put(self, batch):
         """Tokens and targets of a Batch on the device, as int64; its loops, a CPU tensor or None."""
-        tokens, targets = (torch.as_tensor(part).to(self.device, non_blocking=True).long()
-                           for part in (batch.tokens, batch.targets))
-        return tokens, targets, None if batch.loops is None else torch.as_tensor(batch.loops)
+        tokens = torch.as_tensor(batch.tokens).to(self.device, non_blocking=True).long()
+        targets = torch.as_tensor(batch.targets).to(self.device, non_blocking=True).long()
+        loops = None
+        if batch.loops is not None:
+            loops = torch.as_tensor(batch.loops)
+        return tokens, targets, loops
 
     def sum(self, *numbers: float) -> list[float]:
         """Sums of host numbers over all processes."""
@@ -83,19 +86,25 @@ class Runtime:
         if self.device.type != 'cuda':
             return None
         name = torch.cuda.get_device_name(self.device)
-        peaks = [peak for known, peak in PEAK_FLOPS.items() if re.search(rf'\b{known}\b', name)]
-        return peaks[0][self.dtype] * self.world if peaks else None
+        for known, peak in PEAK_FLOPS.items():
+            if re.search(rf'\b{known}\b', name):
+                return peak[self.dtype] * self.world
+        return None
 
 
 class Stop:
     """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second ends the process at once."""
 
     def __init__(self, max_minutes: float):
-        self.signal, self.deadline = 0, time.monotonic() + 60 * max_minutes if max_minutes else math.inf
+        self.signal = 0
+        self.deadline = math.inf
+        if max_minutes:
+            self.deadline = time.monotonic() + 60 * max_minutes
 
     def __enter__(self):
-        signals = (signal.SIGTERM, signal.SIGINT)
-        self.before = {number: signal.signal(number, self.remember) for number in signals}
+        self.before = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.before[number] = signal.signal(number, self.remember)
         return self
 
     def __exit__(self, *_):
@@ -124,10 +133,12 @@ def join_processes(backend: str):
     if attempt == '0':
         dist.init_process_group(backend)
         return
-    rank, world, port = (int(os.environ[name]) for name in ('RANK', 'WORLD_SIZE', 'MASTER_PORT'))
+    rank = int(os.environ['RANK'])
+    world = int(os.environ['WORLD_SIZE'])
+    port = int(os.environ['MASTER_PORT'])
     store = dist.TCPStore(os.environ['MASTER_ADDR'], port, world, is_master=False)
-    dist.init_process_group(backend, store=dist.PrefixStore(f'restart_{attempt}', store), rank=rank,
-                            world_size=world)
+    store = dist.PrefixStore(f'restart_{attempt}', store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
 
 
 def start(device='auto', dtype='auto', compile='auto') -> Runtime:
@@ -137,13 +148,21 @@ def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     if chosen.type == 'cpu':  # it warns of a CUDA toolkit without a GPU, which is nothing to do with us
         logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR)
     compiled, why = pick_compile(compile)
-    runtime = Runtime(chosen, pick_dtype(dtype, chosen), compiled, int(os.environ.get('RANK', 0)), world)
+    runtime = Runtime(
+        device=chosen,
+        dtype=pick_dtype(dtype, chosen),
+        compile=compiled,
+        rank=int(os.environ.get('RANK', 0)),
+        world=world,
+    )
     if world > 1:
         join_processes('nccl' if chosen.type == 'cuda' else 'gloo')
         runtime.control = dist.new_group(backend='gloo')
-    threads = f', {torch.get_num_threads()} threads' if chosen.type == 'cpu' else ''
-    name = torch.cuda.get_device_name(chosen) if chosen.type == 'cuda' else 'cpu'
-    runtime.notes = (f'device {name}{threads}, processes {world}, dtype {runtime.dtype}, compile {why}',)
+
+    name = f'cpu, {torch.get_num_threads()} threads'
+    if chosen.type == 'cuda':
+        name = torch.cuda.get_device_name(chosen)
+    runtime.notes = (f'device {name}, processes {world}, dtype {runtime.dtype}, compile {why}',)
     return runtime
 
 
@@ -171,12 +190,14 @@ def pick_dtype(choice: str, device: torch.device) -> str:
 
 def pick_compile(choice: str) -> tuple[bool, str]:
     """Whether to compile, and the words that say so."""
+    if choice == 'False':
+        return False, 'off'
     missing = None
     header = os.path.join(sysconfig.get_paths()['include'], 'Python.h')
     if not shutil.which(os.environ.get('CXX', 'g++')):
         missing = 'no C++ compiler found'
     elif not os.path.exists(header):
         missing = "Python's C headers not found"
-    if choice == 'False' or missing:
-        return False, 'off' + (f' ({missing})' if missing and choice != 'False' else '')
+    if missing:
+        return False, f'off ({missing})'
     return True, 'on'

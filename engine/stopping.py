@@ -1,78 +1,127 @@
-"""When a looped model stops: the rules for full-answer prediction (B, Sec. 4.3), and how well they do."""
+"""When a looped model stops: the rules for full-answer prediction, and how well each of them does.
+
+Fan et al. 2025, Sec. 4.3: the oracle knows how many loops a problem needs; the other rules look at how sure
+the model is of its answer after every loop.
+"""
 import torch
 
+from engine.evaluation import exact_match
 from problems.task import IGNORE
 
-RULES = ('oracle', 'confidence', 'confidence of the batch', 'threshold', 'threshold of the batch')
-LOOPS_MIN = 3  # no rule but the oracle stops before (README.md, D12); 1 is B's Eq. 2
-BATCH = 64  # problems that take one step together under the rules 'of the batch', as in B's code
+RULES = (
+    'oracle',
+    'confidence',
+    'confidence of the batch',
+    'threshold',
+    'threshold of the batch',
+)
+LOOPS_MIN = 3        # no rule but the oracle stops before; Eq. 2 of Fan et al. 2025 begins at 1 (D12)
+LOOPS_MARGIN = 1.25  # T_max over the largest T of the problems; not stated in the paper (D12)
+BATCH = 64           # samples that stop at one step under the rules 'of the batch', as in the authors' code
 
 
 def confidence(logits, scored):
-    """Mean cross entropy of logits (B, T, V) against their own argmax over `scored` (B, T): (B,), in nats.
+    """Mean cross entropy against the argmax of logits (B, T, V) over `scored` (B, T): (B,), in nats.
 
-    B, Eq. 2, prints arg max of this; the lowest is meant, where the model is surest of its answer.
+    The lower, the surer the model is. Fan et al. 2025, Eq. 2, prints arg max of this; the lowest is meant.
     """
     logits = logits.float()
-    surprise = logits.logsumexp(-1) - logits.amax(-1)
-    return (surprise * scored).sum(1) / scored.sum(1)
+    cross_entropy = logits.logsumexp(-1) - logits.amax(-1)  # (B, T)
+    total = (cross_entropy * scored).sum(1)  # (B,)
+    return total / scored.sum(1)
 
 
-def exact_match(logits, targets):
-    """Whether the argmax of logits (B, T, V) is right at every scored target (B, T): (B,)."""
-    return ((logits.argmax(-1) == targets) | (targets == IGNORE)).all(1)
+def chosen_steps(rule: str, confidences, needed, threshold: float, loops_min: int = 1):
+    """The step, from 1, at which each sample stops (B,).
 
-
-def chosen_steps(rule: str, confidences, own, threshold: float, loops_min: int = 1):
-    """The step, from 1, at which each sample stops (B,): confidences (T_max, B), own the true T (B,).
-
-    oracle: T itself, T_max at most. confidence: the surest step. threshold: the first step below it, else
-    T_max (B, footnote 9). Either for each sample, or for the mean of every BATCH samples (B's code). No rule
-    but the oracle takes a step before loops_min.
+    confidences (T_max, B); needed (B,) is each sample's T. oracle: T itself, T_max at most. confidence: the
+    surest step. threshold: the first step below it, else T_max (Fan et al. 2025, footnote 9). 'of the batch'
+    takes the mean of every BATCH samples for each of them. No rule but the oracle stops before loops_min.
     """
     steps_max = len(confidences)
     if rule == 'oracle':
-        return own.clamp(max=steps_max)
+        return needed.clamp(max=steps_max)
     if rule.endswith('of the batch'):
-        parts = confidences.split(BATCH, 1)
-        confidences = torch.cat([part.mean(1, keepdim=True).expand_as(part) for part in parts], 1)
+        confidences = batch_means(confidences)
+
     confidences = confidences[loops_min - 1:]
     if rule.startswith('confidence'):
         return confidences.argmin(0) + loops_min
     below = confidences < threshold
-    return torch.where(below.any(0), below.int().argmax(0) + loops_min, steps_max)
+    first_below = below.int().argmax(0) + loops_min
+    ever_below = below.any(0)
+    return torch.where(ever_below, first_below, steps_max)
+
+
+def batch_means(confidences):
+    """Each sample's confidence replaced by the mean of its BATCH samples, (T_max, B)."""
+    means = []
+    for part in confidences.split(BATCH, 1):
+        mean = part.mean(1, keepdim=True)
+        means.append(mean.expand_as(part))
+    return torch.cat(means, 1)
 
 
 def all_steps(model, runtime, batch, loops_max: int):
-    """(confidences, right, T): (loops_max, B) twice and (B,), on the CPU, from one pass."""
-    tokens, targets, own = runtime.put(batch)
+    """(confidences, right, needed): (T_max, B) twice and (B,), on the CPU, from one pass of T_max loops."""
+    tokens, targets, needed = runtime.put(batch)
     scored = targets != IGNORE
-    confidences, right = [], []
+    confidences = []
+    right = []
+
     with runtime.autocast():
         for _, logits in model.logits_by_loop(tokens, loops_max):
             confidences.append(confidence(logits, scored))
             right.append(exact_match(logits, targets))
-    return torch.stack(confidences).cpu(), torch.stack(right).cpu(), own
+
+    confidences = torch.stack(confidences).cpu()
+    right = torch.stack(right).cpu()
+    return confidences, right, needed
 
 
 @torch.inference_mode()
 def evaluate_rules(model, task, runtime, split: str, examples: int, batch_size: int, loops_max: int,
                    threshold: float, loops_min: int = 1) -> tuple[list[dict], list[dict]]:
     """Rows by length and rule (loops: the mean of the steps used), and rows by length and step."""
-    by_rule, by_step = [], []
+    rule_rows = []
+    step_rows = []
     for length in task.evaluated(split):
         lo, hi = runtime.slice(examples)
-        parts = [all_steps(model, runtime, task.eval_batch(split, length, first, min(first + batch_size, hi)),
-                           loops_max) for first in range(lo, hi, batch_size)]
-        confidences, right = (torch.cat([part[i] for part in parts], 1) for i in range(2))
-        own = torch.cat([part[2] for part in parts])
+        parts = []
+        for first in range(lo, hi, batch_size):
+            last = min(first + batch_size, hi)
+            batch = task.eval_batch(split, length, first, last)
+            parts.append(all_steps(model, runtime, batch, loops_max))
+        columns = zip(*parts, strict=True)
+        confidences, right, needed = [torch.cat(column, -1) for column in columns]
+
+        # where each sample stops, and whether its answer is right there
         for rule in RULES:
-            steps = chosen_steps(rule, confidences, own, threshold, loops_min)
-            hits, used = runtime.sum(right.gather(0, steps[None] - 1).sum().item(), steps.sum().item())
-            by_rule.append(dict(difficulty=length, rule=rule, loops=used / examples, accuracy=hits / examples,
-                                count=examples))
-        sums = runtime.sum(own.sum().item(), *right.sum(1).tolist(), *confidences.sum(1).tolist())
-        by_step += [dict(difficulty=length, step=t + 1, accuracy=sums[1 + t] / examples,
-                         confidence=sums[1 + loops_max + t] / examples, needed=sums[0] / examples)
-                    for t in range(loops_max)]
-    return by_rule, by_step
+            steps = chosen_steps(rule, confidences, needed, threshold, loops_min)
+            right_at_stop = right.gather(0, steps[None] - 1)  # (1, B)
+            n_loops = steps.sum().item()
+            n_right = right_at_stop.sum().item()
+            means = shared_means(runtime, [n_loops, n_right], examples)
+            row = dict(difficulty=length, rule=rule, loops=means[0], accuracy=means[1], count=examples)
+            rule_rows.append(row)
+
+        # after every step, whoever stops there
+        accuracies = shared_means(runtime, right.sum(1).tolist(), examples)
+        confidence_sums = confidences.sum(1).tolist()
+        confidence_means = shared_means(runtime, confidence_sums, examples)
+        needed_mean = shared_means(runtime, [needed.sum().item()], examples)[0]
+        for t in range(loops_max):
+            step_rows.append(dict(
+                difficulty=length,
+                step=t + 1,
+                accuracy=accuracies[t],
+                confidence=confidence_means[t],
+                needed=needed_mean,
+            ))
+    return rule_rows, step_rows
+
+
+def shared_means(runtime, sums: list, examples: int) -> list[float]:
+    """Means over the examples of all processes, from the sums over those of this one."""
+    totals = runtime.sum(*sums)
+    return [total / examples for total in totals]

@@ -1,51 +1,44 @@
-"""What every table and figure needs: its one option class, CSV files, Markdown, colours, saving."""
-import csv
-import json
+"""Figures: matplotlib without a window, the colours, panels side by side, legends, saving. The other modules
+of this folder draw through this one, which alone imports matplotlib.
+"""
+import itertools
 import os
-from dataclasses import dataclass
 
-import matplotlib
+os.environ['MPLBACKEND'] = 'Agg'  # before the import: a notebook's shell may name a backend that is not there
+
 import matplotlib.pyplot as plt
 
-from engine.configurator import UserError
-from engine.files import write_atomically, write_csv
-
-matplotlib.use('Agg')
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')  # Okabe and Ito 2008
 
 
-@dataclass
-class PlotConfig:
-    # --- output
-    out: str = 'out/demo'  # path without its ending: .md, .csv and .png are added
-    paper: str = ''        # table: CSV of the paper's numbers, shown beside ours
-    first_step: int = 0    # isoplot: points from this step on; A's begin at 120,000
+def new_panels(count: int, width: float, height: float, sharey=False, layout=None) -> list:
+    """Returns the list of the `count` panels of a new figure, in one row, each of width x height inches."""
+    figure = plt.figure(figsize=(count * width, height), layout=layout)
+    return list(figure.subplots(1, count, squeeze=False, sharey=sharey)[0])
 
 
-def read_csv(path: str, remedy='run train.py and then eval_tasks.py on that folder') -> list[dict]:
-    """The rows of a CSV file, numbers as floats. UserError, with the remedy, where it cannot be read."""
-    def value(text):
-        try:
-            return float(text)
-        except ValueError:
-            return text
-    try:
-        with open(path, encoding='utf-8', newline='') as file:
-            return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
-    except OSError as error:
-        raise UserError(f'{path}: {error.strerror}; {remedy}') from None
+def colors_of(names) -> dict:
+    """{name: colour} in the order of first appearance; after seven they repeat."""
+    return dict(zip(dict.fromkeys(names), itertools.cycle(COLORS), strict=False))
 
 
-def read_config(folder: str) -> dict:
-    """A run's config.json: its fields under 'config', its size and circumstances under 'about'."""
-    try:
-        with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
-            return json.load(file)
-    except OSError as error:
-        raise UserError(f'{folder}/config.json: {error.strerror}') from None
+def whole_number_ticks(axes):
+    """Ticks of the x axis at whole numbers only."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def save(figure, path: str):
+def legend_below(panels: list):
+    """One legend for all panels, outside of them."""
+    handles = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles[label] = handle
+    panels[0].figure.legend(handles.values(), handles, loc='outside lower center', ncols=6, fontsize=9,
+                            frameon=False)
+
+
+def save_figure(figure, path: str):
+    """Writes the figure to `path`, whose folder is made where it is missing, and closes it."""
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     if not figure.get_layout_engine():
         figure.tight_layout()
@@ -53,14 +46,7 @@ def save(figure, path: str):
     plt.close(figure)
 
 
-def markdown_table(head: list[str], rows: list[list[str]], left=1) -> str:
-    """A Markdown table whose first `left` columns are of words, the others of numbers."""
-    lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|' * left + '---:|' * (len(head) - left)]
-    return '\n'.join(lines + ['| ' + ' | '.join(row) + ' |' for row in rows])
-
-
-def write_table(rows: list[dict], text: str, out: str):
-    """OUT.csv of the rows, OUT.md of the text, which is printed too."""
-    write_csv(f'{out}.csv', rows)
-    write_atomically(f'{out}.md', lambda file: file.write(text + '\n'))
-    print(f'{text}\n\nrows: {out}.csv')
+def save_and_announce(figure, out: str):
+    """Saves the figure as OUT.png and prints that path."""
+    save_figure(figure, f'{out}.png')
+    print(f'figure: {out}.png')

@@ -1,152 +1,274 @@
-"""p-hop induction (A, Def. A.1 and App. A.1; Sanford et al. 2024, Def. 4.1): sampler, definition, task."""
+"""p-hop induction (Saunshi et al. 2025, Def. A.1 and App. A.1; Sanford et al. 2024, Def. 4.1).
+
+The sampler of sequences with p hops, the definition for any sequence, and the task.
+"""
 import string
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from problems.randomness import below, random_words
-from problems.task import IGNORE, Batch, Task, check_starts, correct
+from problems.randomness import below, random_16
+from problems.task import IGNORE, Batch, Task, correct
 
 
 def sample_phop(key, ids, p: int, length: int, n_letters: int):
     """(B, length + 1): letters whose last position has exactly the sampled chain of p hops, and the answer.
 
-    A, App. A.1: a chain c_0 .. c_p without equal neighbours is laid out from the right. The last letter is
-    c_0, and hop t is the pair c_{t-1} c_t; the p pairs keep their order and are spread uniformly. Between the
-    pair of hop t and what it refers to, any letter but c_{t-1} may stand; before the leftmost pair, any.
+    Saunshi et al. 2025, App. A.1: a chain c_0 .. c_p without equal neighbours is laid out from the right. The
+    last letter is c_0, and hop t is the pair c_{t-1} c_t. The p pairs keep their order and are spread
+    uniformly.
     """
-    B, n_free = len(ids), length - 1 - 2 * p
-    n16 = (p + 1) + p + length
-    r16 = random_words(key, ids, -(-n16 // 4)).view(np.uint16)
-    chain16, place16, fill16 = r16[:, :p + 1], r16[:, p + 1:2 * p + 1], r16[:, 2 * p + 1:2 * p + 1 + length]
-    steps = 1 + below(chain16, n_letters - 1)
-    steps[:, 0] = below(chain16[:, 0], n_letters)
-    chain = steps.cumsum(1) % n_letters  # c_0 .. c_p
+    B = len(ids)
+    n_random = 2 * p + 1 + length
+    random16 = random_16(key, ids, n_random)
+    chain16 = random16[:, :p + 1]
+    place16 = random16[:, p + 1:2 * p + 1]
+    filler16 = random16[:, 2 * p + 1:]
 
-    # Which of p + n_free slots hold pairs: a uniform subset, by Floyd's algorithm on all rows at once.
-    taken, slots, rows = np.zeros((B, p + n_free), bool), np.empty((B, p), np.int64), np.arange(B)
-    for i in range(p):
-        top = n_free + i
-        slot = (place16[:, i].astype(np.int64) * (top + 1)) >> 16
-        slots[:, i] = np.where(taken[rows, slot], top, slot)
-        taken[rows, slots[:, i]] = True
-    slots.sort(1)
-    pairs = slots + np.arange(p)  # where each pair starts, from the left
-
-    # What a filler must avoid changes at each pair's second letter: c_{p-1}, .., c_0; before that, nothing.
-    left, right = chain[:, p - 1::-1].astype(np.uint8), chain[:, :0:-1].astype(np.uint8)
-    bounds = np.concatenate([np.zeros((B, 1), int), pairs + 1, np.full((B, 1), length)], 1)
-    regions = np.concatenate([np.zeros((B, 1), np.uint8), left + np.uint8(1)], 1)
-    letters = np.repeat(regions.ravel(), np.diff(bounds).ravel()).reshape(B, length)
-    letters += below(fill16, n_letters - 1).astype(np.uint8)
-    letters = np.minimum(letters, letters - np.uint8(n_letters))  # mod n_letters: uint8 wraps below 0
-    free = bounds[:, 1].max()
-    prefix = np.arange(free) < bounds[:, 1:2]
-    np.copyto(letters[:, :free], below(fill16[:, :free], n_letters), where=prefix, casting='unsafe')
+    chain = draw_chain(chain16, n_letters)  # (B, p + 1)
+    left = chain[:, p - 1::-1]              # (B, p), first letters of the pairs: c_{p-1} .. c_0
+    right = chain[:, :0:-1]                 # (B, p), their second letters: c_p .. c_1
+    pairs = draw_places(place16, length)    # (B, p), where each starts
 
     out = np.empty((B, length + 1), np.uint8)
-    out[:, :length] = letters
-    flat, starts = out.ravel(), pairs + (np.arange(B) * (length + 1))[:, None]
-    flat[starts], flat[starts + 1] = left, right
-    out[:, length - 1], out[:, length] = chain[:, 0], chain[:, p]
+    out[:, :length] = draw_fillers(filler16, left, pairs, n_letters)
+    out[:, length - 1] = chain[:, 0]
+    out[:, length] = chain[:, p]
+
+    # pairs are written by their places in all rows joined to one
+    flat = out.ravel()
+    row_starts = np.arange(B) * (length + 1)
+    starts = pairs + row_starts[:, None]
+    flat[starts] = left
+    flat[starts + 1] = right
     return out
+
+
+def draw_chain(random16, n_letters: int):
+    """Letters c_0 .. c_p (B, p + 1) uint8, uniform among chains without equal neighbours."""
+    steps = 1 + below(random16, n_letters - 1)
+    steps[:, 0] = below(random16[:, 0], n_letters)
+    chain = steps.cumsum(1) % n_letters
+    return chain.astype(np.uint8)
+
+
+def draw_places(random16, length: int):
+    """Where each of p pairs starts, from the left (B, p), uniform among places that do not overlap.
+
+    A pair or a free letter takes one slot. Which slots hold pairs is a uniform subset, drawn by Floyd's
+    algorithm on all rows at once.
+    """
+    B = len(random16)
+    p = random16.shape[1]
+    n_free = length - 1 - 2 * p
+    n_slots = n_free + p
+    taken = np.zeros((B, n_slots), bool)
+    slots = np.empty((B, p), np.int64)
+    rows = np.arange(B)
+
+    # the i-th pair takes one of slots 0 .. last, and `last` itself where another has that one
+    for i in range(p):
+        last = n_free + i
+        slot = random16[:, i].astype(np.int64)
+        slot *= last + 1
+        slot >>= 16
+        slot = np.where(taken[rows, slot], last, slot)
+        taken[rows, slot] = True
+        slots[:, i] = slot
+    slots.sort(1)
+    return slots + np.arange(p)
+
+
+def draw_fillers(random16, left, pairs, n_letters: int):
+    """A letter for every position (B, length), where pairs are not written yet, that lengthens no chain.
+
+    Between the pair of hop t and what it refers to, any letter but c_{t-1} may stand; before the leftmost
+    pair, any. So what a filler must avoid changes at each pair's second letter: c_{p-1}, .., c_0.
+    """
+    B = len(random16)
+    length = random16.shape[1]
+
+    # regions of equal letters, one above the letter that must be avoided; the leftmost avoids none
+    zero = np.zeros((B, 1), np.uint8)
+    end = np.full((B, 1), length)
+    bounds = np.concatenate([zero, pairs + 1, end], axis=1)   # (B, p + 2)
+    above_avoided = np.concatenate([zero, left + 1], axis=1)  # (B, p + 1)
+    sizes = np.diff(bounds)
+    letters = np.repeat(above_avoided.ravel(), sizes.ravel())
+    letters = letters.reshape(B, length)
+
+    # steps from there lead to every other letter; uint8 below 0 is large, so the minimum is the remainder
+    steps = below(random16, n_letters - 1)
+    letters += steps.astype(np.uint8)
+    letters = np.minimum(letters, letters - n_letters)
+
+    # the leftmost region
+    ends = bounds[:, 1:2]
+    longest = ends.max()
+    is_leftmost = np.arange(longest) < ends
+    free = below(random16[:, :longest], n_letters)
+    part = letters[:, :longest]
+    np.copyto(part, free, where=is_leftmost, casting='unsafe')
+    return letters
 
 
 def hop(letters, p, n_letters: int):
     """hop_p at every position of letters (B, n), p (B,): the letter (B, n), or -1 for fewer than p hops.
 
-    A, Def. A.1: find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), find_p its p-th power, by repeated squaring.
+    Saunshi et al. 2025, Def. A.1: find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), and find_p is its p-th
+    power, here by repeated squaring.
     """
-    B, n = letters.shape
-    step = np.zeros((B, n + 1), np.int64)  # find_1, positions from 1; 0 means none and stays 0
-    places = np.arange(1, n + 1)
+    B = len(letters)
+    power = find_1(letters, n_letters)  # (B, n + 1)
+    positions = np.arange(power.shape[1])
+    found = np.broadcast_to(positions, power.shape)
+    hops_left = np.array(p)
+
+    # p in binary: the powers 1, 2, 4, .. of find_1 that it holds, one after the other
+    while hops_left.any():
+        hopped = np.take_along_axis(power, found, 1)
+        is_odd = hops_left[:, None] % 2 == 1
+        found = np.where(is_odd, hopped, found)
+        hops_left = hops_left // 2
+        power = np.take_along_axis(power, power, 1)
+
+    none = np.full((B, 1), -1)
+    letters_from_0 = np.concatenate([none, letters], axis=1)  # (B, n + 1)
+    found = found[:, 1:]
+    return np.take_along_axis(letters_from_0, found, 1)
+
+
+def find_1(letters, n_letters: int):
+    """find_1 (B, n + 1) at positions counted from 1; 0 means none, and stays 0."""
+    B = len(letters)
+    n = letters.shape[1]
+    positions = np.arange(1, n + 1)
+    size = (B, n + 1)
+    latest = np.zeros(size, np.int64)
+    out = np.zeros(size, np.int64)
+
     for letter in range(n_letters):
-        here = letters == letter
-        latest = np.maximum.accumulate(np.where(here, places, 0), 1)
-        before = np.concatenate([np.zeros((B, 1), int), latest[:, :-1]], 1)
-        step[:, 1:] = np.where(here & (before > 0), before + 1, step[:, 1:])
-    found, left = np.broadcast_to(np.arange(n + 1), (B, n + 1)), np.array(p)
-    while left.any():
-        found = np.where((left % 2 == 1)[:, None], np.take_along_axis(step, found, 1), found)
-        left = left // 2
-        step = np.take_along_axis(step, step, 1)
-    padded = np.concatenate([np.full((B, 1), -1), letters], 1)
-    return np.take_along_axis(padded, found, 1)[:, 1:]
+        is_letter = letters == letter
+        seen = np.where(is_letter, positions, 0)
+        np.maximum.accumulate(seen, axis=1, out=latest[:, 1:])  # where it stood last, up to each position
+        before = latest[:, :-1]
+        repeated = is_letter & (before > 0)
+        following = before + 1
+        np.copyto(out[:, 1:], following, where=repeated)
+    return out
 
 
+@dataclass(kw_only=True, eq=False)
 class PHop(Task):
-    """p-hop induction as a task. A set of p puts p before the letters as the first token.
+    """p-hop induction as a task. With several p, the first token of a sequence says its p.
 
     Vocabulary: the letters, 'none' (a position with fewer than p hops before it), a token for each p.
-    supervise='all' scores every position, with hop_p of the prefix that it ends.
     """
 
-    def __init__(self, p=(16,), length=256, n_letters=4, supervise='answer', starts=()):
-        if not 2 <= n_letters <= 26:
-            raise ValueError(f'n_letters={n_letters}: p-hop takes 2 to 26 letters')
-        if not p or min(p) < 1:
-            raise ValueError(f'p={p}: p-hop takes one or several p, each at least 1')
-        if 2 * max(p) + 1 > length:
-            raise ValueError(f'p={max(p)} hops do not fit into length={length}: they take at least '
-                             f'{2 * max(p) + 1} letters, so p can be {(length - 1) // 2} at most')
-        self.difficulties, self.starts = tuple(p), check_starts(p, starts)
-        self.length, self.supervise = length, supervise
-        self.letters, self.none, self.several = string.ascii_lowercase[:n_letters], n_letters, len(p) > 1
-        self.vocab_size = n_letters + 1 + (len(p) if self.several else 0)
-        self.block_size = length + self.several
+    p: tuple[int, ...] = (16,)              # hops; of several, each is drawn equally and given as first token
+    length: int = 256                       # letters in a sequence
+    n_letters: int = 4                      # size of the alphabet
+    supervise: Literal['answer', 'all'] = 'answer'  # where the loss is; all: hop_p of every prefix as well
+    difficulty_start: tuple[int, ...] = ()  # the step from which each p is drawn
+    train_examples: int = 0                 # size of a fixed training set; 0 draws fresh examples for ever
+
+    def __post_init__(self):
+        if not 2 <= self.n_letters <= 26:
+            raise ValueError(f'n_letters={self.n_letters}: p-hop takes 2 to 26 letters')
+        if not self.p or min(self.p) < 1:
+            raise ValueError(f'p={self.p}: p-hop takes one or several p, each at least 1')
+        most_hops = max(self.p)
+        least_length = 2 * most_hops + 1
+        if least_length > self.length:
+            raise ValueError(f'p={most_hops} hops do not fit into length={self.length}: they take at least '
+                             f'{least_length} letters, so p can be {(self.length - 1) // 2} at most')
+
+        self.set_difficulties('p', self.p)
+        self.n_prefix = 1 if len(self.p) > 1 else 0  # tokens before the letters: p, where there are several
+        self.letters = string.ascii_lowercase[:self.n_letters]
+        self.none = self.n_letters
+        self.first_p = self.none + 1
+        self.vocab_size = self.first_p
+        if self.n_prefix:
+            self.vocab_size += len(self.p)
+        self.block_size = self.n_prefix + self.length
 
     def draw(self, key, ids, difficulty):
-        out = np.empty((len(ids), self.block_size + 1), np.uint8)
-        for p in np.unique(difficulty):
+        out = self.new_rows(len(ids))
+        for p in np.unique(difficulty).tolist():
             rows = difficulty == p
-            sampled = sample_phop(key[rows], ids[rows], int(p), self.length, len(self.letters))
-            out[rows, self.several:] = sampled
-            if self.several:
-                out[rows, 0] = self.none + 1 + self.difficulties.index(p)
+            sampled = sample_phop(key[rows], ids[rows], p, self.length, self.n_letters)
+            out[rows, self.n_prefix:] = sampled
+            if self.n_prefix:
+                out[rows, 0] = self.token_of(p)
         return out
 
     def batch(self, rows, supervise):
         tokens = rows[:, :-1].astype(np.int16)
         targets = np.full(tokens.shape, IGNORE, np.int16)
-        targets[:, -1] = rows[:, -1]
         if supervise == 'all':
-            targets[:, self.several:] = self.hops(tokens)
+            targets[:, self.n_prefix:] = self.hops(tokens)
+        targets[:, -1] = rows[:, -1]
         return Batch(tokens, targets)
 
     def hops(self, tokens):
         """hop_p at every letter of tokens (B, T), `none` where there is none."""
-        hops = hop(tokens[:, self.several:], self.p_of(tokens), len(self.letters))
+        p = self.p_of(tokens)
+        letters = tokens[:, self.n_prefix:]
+        hops = hop(letters, p, self.n_letters)
         return np.where(hops < 0, self.none, hops)
+
+    def token_of(self, p: int) -> int:
+        """The token that says p, where there are several."""
+        return self.first_p + self.p.index(p)
 
     def p_of(self, tokens):
         """p of each row (B,), from its first token where there are several."""
-        if not self.several:
-            return np.full(len(tokens), self.difficulties[0])
-        return np.array(self.difficulties)[tokens[:, 0] - self.none - 1]
+        if not self.n_prefix:
+            return np.full(len(tokens), self.p[0])
+        index = tokens[:, 0] - self.first_p
+        known = np.array(self.p)
+        return known[index]
 
     def solve(self, prompt: list[int]) -> list[int]:
-        return [int(self.hops(np.array([prompt]))[0, -1])]
+        hops = self.hops(np.array([prompt]))
+        return [int(hops[0, -1])]
 
     def baselines(self, batch: Batch) -> dict:
         """Right or wrong (B,) for shortcuts that do not hop p times: the commonest letter, a single hop."""
-        letters = batch.tokens[:, self.several:]
-        counts = (letters[:, :, None] == np.arange(len(self.letters))).sum(1)
-        one_hop = hop(letters, np.ones(len(letters), int), len(self.letters))[:, -1]
-        return {'majority letter': correct(batch, counts.argmax(1)), 'one hop': correct(batch, one_hop)}
+        letters = batch.tokens[:, self.n_prefix:]
+        alphabet = np.arange(self.n_letters)
+        is_letter = letters[:, :, None] == alphabet  # (B, length, n_letters)
+        commonest = is_letter.sum(1).argmax(1)
+        ones = np.ones(len(letters), int)
+        hops = hop(letters, ones, self.n_letters)
+        return {
+            'majority letter': correct(batch, commonest),
+            'one hop': correct(batch, hops[:, -1]),
+        }
 
     def encode(self, text: str) -> list[int]:
         """'abcab', or with several p '4:abcab' -> tokens. ValueError where it is no such prompt."""
         head, colon, letters = text.rpartition(':')
-        if wrong := sorted(set(letters) - set(self.letters)):
-            raise ValueError(f'the prompt holds {wrong[0]!r}; its letters are {self.letters}')
-        if bool(colon) != self.several or self.several and head not in map(str, self.difficulties):
-            form = f'P:LETTERS, P one of {self.difficulties}' if self.several else 'letters alone'
-            raise ValueError(f'the prompt should be {form}')
+        unknown = sorted(set(letters) - set(self.letters))
+        if unknown:
+            raise ValueError(f'the prompt holds {unknown[0]!r}; its letters are {self.letters}')
+        if not self.n_prefix and colon:
+            raise ValueError('the prompt should be letters alone')
+        if self.n_prefix and head not in map(str, self.p):
+            raise ValueError(f'the prompt should be P:LETTERS, P one of {self.p}')
         if not 2 <= len(letters) <= self.length:
             raise ValueError(f'the prompt has {len(letters)} letters; this model takes 2 to {self.length}')
-        first = [self.none + 1 + self.difficulties.index(int(head))] if self.several else []
-        return first + [self.letters.index(letter) for letter in letters]
+
+        tokens = [self.letters.index(letter) for letter in letters]
+        if self.n_prefix:
+            token = self.token_of(int(head))
+            tokens.insert(0, token)
+        return tokens
 
     def decode(self, tokens) -> str:
         """Letters as text, '-' for none, 'P:' for a token that gives p."""
-        names = [*self.letters, '-'] + [f'{p}:' for p in self.difficulties]
+        names = [*self.letters, '-']
+        names += [f'{p}:' for p in self.p]
         return ''.join(names[token] for token in tokens)

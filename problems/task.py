@@ -6,7 +6,7 @@ its tokens says; one that falls into another is drawn again. So the splits are d
 """
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from random import Random
 from typing import NamedTuple
 
@@ -15,7 +15,9 @@ import numpy as np
 from problems.randomness import hash_rows, key_of, mix, random_words
 
 SPLITS = ('train', 'val', 'test')
-IGNORE = -100  # a target that is not scored; torch's cross_entropy passes over it
+IGNORE = -100            # a target that is not scored; torch's cross_entropy passes over it
+ATTEMPTS_MAX = 1000      # at one example, until the split is taken to have none
+DIFFICULTY_STREAM = 77   # names the random numbers that choose difficulties, apart from those of the examples
 
 
 class Batch(NamedTuple):
@@ -30,61 +32,84 @@ class Batch(NamedTuple):
 
 def split_of(rows):
     """The split of each row (B, T), as an index of SPLITS: 1/16 validation, 1/16 test, by hash."""
-    digest = hash_rows(rows) >> np.uint64(60)
-    return np.where(digest < 2, digest + np.uint64(1), np.uint64(0)).astype(np.int64)
+    sixteenth = hash_rows(rows) >> 60  # (B,), 0 .. 15
+    split = np.where(sixteenth < 2, sixteenth + 1, 0)
+    return split.astype(np.int64)
 
 
 def train_ids(seed: int, step: int, batch_size: int, train_examples: int, lo: int, hi: int):
     """Numbers of examples lo .. hi - 1 of step's batch: endless, or epochs, each in fresh random order."""
-    place = np.arange(step * batch_size + lo, step * batch_size + hi)
+    first = step * batch_size
+    places = np.arange(first + lo, first + hi)
     if not train_examples:
-        return place
-    epochs, within = place // train_examples, place % train_examples
-    ids = np.empty_like(place)
-    for epoch in np.unique(epochs):
-        ids[epochs == epoch] = epoch_order(seed, int(epoch), train_examples)[within[epochs == epoch]]
+        return places
+
+    epochs = places // train_examples
+    ids = np.empty_like(places)
+    for epoch in np.unique(epochs).tolist():
+        in_epoch = epochs == epoch
+        order = epoch_order(seed, epoch, train_examples)
+        within = places[in_epoch] % train_examples
+        ids[in_epoch] = order[within]
     return ids
 
 
-_orders: dict = {}  # the order of the last epoch: 4M numbers take 0.1 s to shuffle, once an epoch
-
-
+@lru_cache(maxsize=1)  # 4M numbers take 0.1 s to shuffle, once an epoch
 def epoch_order(seed: int, epoch: int, n: int):
-    if (seed, epoch, n) not in _orders:
-        _orders.clear()
-        _orders[seed, epoch, n] = np.random.default_rng([seed, epoch]).permutation(n)
-    return _orders[seed, epoch, n]
-
-
-def check_starts(difficulties, starts):
-    """One starting step for each difficulty, all 0 by default; ValueError where they do not fit."""
-    if not difficulties or len(set(difficulties)) < len(difficulties):
-        raise ValueError(f'{difficulties}: give one or several different difficulties')
-    if starts and (len(starts) != len(difficulties) or 0 not in starts):
-        raise ValueError(f'difficulty_start={starts} needs one step for each of {difficulties}, '
-                         'and a 0 among them')
-    return tuple(starts) or (0,) * len(difficulties)
+    """The order in which an epoch visits the n examples of a fixed set, (n,)."""
+    generator = np.random.default_rng([seed, epoch])
+    return generator.permutation(n)
 
 
 class Task:
     """Splits and batches over rows (B, block_size + 1): prompt, answer, end and padding.
 
-    A task sets vocab_size, block_size, supervise ('answer' scores the answer alone, 'all' every position),
-    difficulties and starts (what is trained on, and from which step), test_difficulties (tested apart), and
-    adds draw, encode, decode, solve and baselines.
+    A task is a dataclass whose fields are its options. Its __post_init__ checks them, calls set_difficulties
+    and sets vocab_size and block_size; it adds draw, encode, decode, solve and baselines.
     """
 
-    pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
-    test_difficulties = ()
+    # what the options say where a task lacks them
+    supervise = 'answer'    # 'answer' scores the answer alone, 'all' every position
+    train_examples = 0      # size of a fixed training set; 0 draws fresh examples for ever
+    difficulty_start = ()   # the step from which each difficulty is drawn
     adaptive_loops = False  # whether each sample has a loop count of its own
+
+    # what a task is like
+    pad = end = None        # tokens: filling after a row's end; what follows an answer of varying length
+    test_difficulties = ()  # tested apart from those that are trained on
     per_token = False       # language modelling: the loss of every token is what counts
     full_answer = False     # whether all of an answer is read in one go, not token by token
     fixed_size = True       # whether all batches have block_size tokens in a row
     redraws_at_once = 4     # what is drawn row by row sets 1: there a draw too many costs more than a call
 
+    def set_difficulties(self, option: str, difficulties: tuple):
+        """Sets difficulties (what is trained on, given by an option) and starts (from which step each is).
+
+        ValueError where they, difficulty_start and train_examples do not go together.
+        """
+        n = len(difficulties)
+        n_different = len(set(difficulties))
+        starts = self.difficulty_start
+        if n == 0 or n_different < n:
+            raise ValueError(f'{option}={difficulties}: give one or several different difficulties')
+        if self.train_examples < 0:
+            raise ValueError(f'train_examples={self.train_examples} must not be negative')
+        if starts and self.train_examples:
+            raise ValueError(f'difficulty_start={starts} does not go with a fixed set, '
+                             f'train_examples={self.train_examples}')
+        fitting = len(starts) == n and 0 in starts
+        if starts and not fitting:
+            raise ValueError(f'difficulty_start={starts} needs one step for each of {difficulties}, '
+                             'and a 0 among them')
+
+        self.difficulties = tuple(difficulties)
+        self.starts = tuple(starts) or (0,) * n
+
     def evaluated(self, split: str) -> tuple:
         """Difficulties of a split's evaluation: validation is always in distribution."""
-        return self.test_difficulties if split == 'test' and self.test_difficulties else self.difficulties
+        if split == 'test' and self.test_difficulties:
+            return self.test_difficulties
+        return self.difficulties
 
     def available(self, split: str) -> float:
         """How many evaluation examples there are at most."""
@@ -93,54 +118,89 @@ class Task:
     def examples(self, split: str, seed: int, ids, difficulty):
         """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8.
 
-        Each is the first of its attempts, counted from 0, that belongs to the split.
+        Each is the first of its attempts, counted from 0, that belongs to the split. ValueError where none
+        does.
         """
-        wanted, out = SPLITS.index(split), np.empty((len(ids), self.block_size + 1), np.uint8)
-        todo, attempt, tries = np.arange(len(ids)), 0, 1
-        while attempt < 1000:
-            keys = np.concatenate([key_of(wanted, seed, attempt + i) for i in range(tries)])
-            which = np.repeat(todo, tries)
-            drawn = self.draw(np.tile(keys, len(todo)), ids[which], difficulty[which])
-            fits = (split_of(drawn[:, :-1]) == wanted).reshape(-1, tries)
-            found = np.nonzero(fits.any(1))[0]
-            out[todo[found]] = drawn[found * tries + fits[found].argmax(1)]
-            todo = np.delete(todo, found)
-            if not todo.size:
+        wanted = SPLITS.index(split)
+        out = self.new_rows(len(ids))
+        missing = np.arange(len(ids))
+        attempt = 0
+        tries = 1
+
+        while attempt < ATTEMPTS_MAX:
+            # several attempts at each example that is missing
+            attempts = range(attempt, attempt + tries)
+            keys = np.concatenate([key_of(wanted, seed, number) for number in attempts])
+            keys = np.tile(keys, len(missing))
+            drawn_for = np.repeat(missing, tries)
+            drawn = self.draw(keys, ids[drawn_for], difficulty[drawn_for])
+            fits = split_of(drawn[:, :-1]) == wanted
+            fits = fits.reshape(-1, tries)  # (missing, tries)
+
+            # the first that fits
+            found = fits.any(1).nonzero()[0]
+            first = fits[found].argmax(1)
+            chosen = found * tries + first
+            out[missing[found]] = drawn[chosen]
+            missing = np.delete(missing, found)
+            if not missing.size:
                 return out
-            attempt, tries = attempt + tries, self.redraws_at_once
+            attempt += tries
+            tries = self.redraws_at_once
         raise ValueError(f'no {split} example found: the task has too few distinct problems to be split')
 
-    def train_batch(self, seed: int, step: int, batch_size: int, train_examples=0, lo=0, hi=None) -> Batch:
+    def new_rows(self, n: int):
+        """Rows (n, block_size + 1) uint8 to be filled, of padding where the task has it."""
+        size = (n, self.block_size + 1)
+        filling = self.pad or 0
+        return np.full(size, filling, np.uint8)
+
+    def train_batch(self, seed: int, step: int, batch_size: int, lo=0, hi=None) -> Batch:
         """Examples lo .. hi - 1 of step's batch. A fixed set is the same for every seed, its order is not."""
-        ids = train_ids(seed, step, batch_size, train_examples, lo, batch_size if hi is None else hi)
-        data_seed = 0 if train_examples else seed + 1
-        starts = zip(self.difficulties, self.starts, strict=True)
-        active = np.array([difficulty for difficulty, start in starts if start <= step])
-        chosen = random_words(key_of(data_seed, 77), ids, 1)[:, 0] % np.uint64(len(active))
-        rows = self.examples('train', data_seed, ids, active[chosen.astype(np.int64)])
+        hi = batch_size if hi is None else hi
+        ids = train_ids(seed, step, batch_size, self.train_examples, lo, hi)
+        data_seed = 0 if self.train_examples else seed + 1
+
+        # the difficulties that have joined are equally likely
+        joined = np.array(self.starts) <= step
+        active = np.array(self.difficulties)[joined]
+        key = key_of(data_seed, DIFFICULTY_STREAM)
+        words = random_words(key, ids, 1)[:, 0]
+        chosen = words % len(active)
+        chosen = chosen.astype(np.int64)
+        difficulty = active[chosen]
+
+        rows = self.examples('train', data_seed, ids, difficulty)
         return self.batch(rows, self.supervise)
 
     def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
         """Examples lo .. hi - 1 of the one set of this split and difficulty; only the answer is scored."""
-        if (split, difficulty, lo, hi) not in self.evaluation_rows:  # drawn once: they never change
-            rows = self.examples(split, 0, np.arange(lo, hi), np.full(hi - lo, difficulty))
-            self.evaluation_rows[split, difficulty, lo, hi] = rows
-        return self.batch(self.evaluation_rows[split, difficulty, lo, hi], 'answer')
+        wanted = (split, difficulty, lo, hi)
+        if wanted not in self.evaluation_rows:
+            ids = np.arange(lo, hi)
+            difficulties = np.full(hi - lo, difficulty)
+            self.evaluation_rows[wanted] = self.examples(split, 0, ids, difficulties)
+        rows = self.evaluation_rows[wanted]
+        return self.batch(rows, 'answer')
 
     @cached_property
     def evaluation_rows(self) -> dict:
-        """Rows of evaluation batches drawn so far, by (split, difficulty, lo, hi)."""
+        """Rows of evaluation batches by (split, difficulty, lo, hi), drawn once: they never change."""
         return {}
 
     def batch(self, rows, supervise: str) -> Batch:
         """Targets are the next tokens, of the answer or of all, padding never."""
-        targets = rows[:, 1:].astype(np.int16)
+        tokens = rows[:, :-1].astype(np.int16)
+        following = rows[:, 1:]
+        targets = following.astype(np.int16)
         if supervise == 'answer':
-            before = np.arange(self.block_size) + 1 < self.answer_start(rows)[:, None]
+            places = np.arange(self.block_size) + 1
+            start = self.answer_start(rows)
+            before = places < start[:, None]
             targets[before] = IGNORE
         if self.pad is not None:
-            targets[rows[:, 1:] == self.pad] = IGNORE
-        return Batch(rows[:, :-1].astype(np.int16), targets)
+            targets[following == self.pad] = IGNORE
+        return Batch(tokens, targets)
 
     def answer_start(self, rows):
         """Where the answer begins in each row (B,); by default it is the last token."""
@@ -151,19 +211,27 @@ class Text(Task):
     """A task whose tokens are the characters of `alphabet`, of which the last two are end and padding."""
 
     def set_alphabet(self, alphabet: str):
-        self.alphabet, self.vocab_size = alphabet, len(alphabet)
-        self.end, self.pad = len(alphabet) - 2, len(alphabet) - 1
+        self.alphabet = alphabet
+        self.vocab_size = len(alphabet)
+        self.end = self.vocab_size - 2
+        self.pad = self.vocab_size - 1
         self.number = {character: i for i, character in enumerate(alphabet)}
 
     def encode(self, text: str) -> list[int]:
-        if wrong := sorted(set(text) - set(self.alphabet[:-2])):
-            raise ValueError(f'the prompt holds {wrong[0]!r}; possible are {self.alphabet[:-2]!r}')
-        if not 0 < len(text) <= self.block_size:
-            raise ValueError(f'the prompt has {len(text)} tokens; this model takes 1 to {self.block_size}')
+        """Characters -> tokens. ValueError where one is not of the alphabet, or the text too long."""
+        possible = self.alphabet[:-2]
+        unknown = sorted(set(text) - set(possible))
+        if unknown:
+            raise ValueError(f'the prompt holds {unknown[0]!r}; possible are {possible!r}')
+        n = len(text)
+        if not 0 < n <= self.block_size:
+            raise ValueError(f'the prompt has {n} tokens; this model takes 1 to {self.block_size}')
         return [self.number[character] for character in text]
 
     def decode(self, tokens) -> str:
-        return ''.join(self.alphabet[token] for token in tokens if token not in (self.end, self.pad))
+        """Tokens -> characters, without end and padding."""
+        hidden = (self.end, self.pad)
+        return ''.join(self.alphabet[token] for token in tokens if token not in hidden)
 
 
 def after(rows, token: int):
@@ -173,8 +241,9 @@ def after(rows, token: int):
 
 def correct(batch: Batch, answers):
     """Whether each of the answers (B,) of one token is the target that is scored first, (B,)."""
+    rows = np.arange(len(batch.targets))
     first = (batch.targets != IGNORE).argmax(1)
-    return answers == batch.targets[np.arange(len(first)), first]
+    return answers == batch.targets[rows, first]
 
 
 def majority(batch: Batch):
@@ -185,4 +254,6 @@ def majority(batch: Batch):
 
 def rngs(key, ids) -> Iterator[Random]:
     """A generator of Python's own for each example (key and ids (B,)), where they are drawn one by one."""
-    return (Random(number) for number in mix(key + ids.astype(np.uint64)).tolist())
+    numbers = ids.astype(np.uint64)
+    seeds = mix(key + numbers).tolist()
+    return map(Random, seeds)

@@ -1,24 +1,21 @@
-"""Text as tokens on disk: shards, the stream they make, and its batches as a task.
+"""Text as a task: the tokenizers, and language modelling on the token shards of shards.py.
 
-A folder holds SPLIT_00000.bin, SPLIT_00001.bin, .. of uint16 tokens for the splits train and val, each with
-a JSON file of the same name: tokenizer, vocabulary, tokens, bytes of text, SHA-256, source, revision, and how
-far into the documents it reaches. All shards of a split are one stream, cut into windows of block_size
-tokens; the batch of a step is a pure function of (seed, step), and an epoch has every window once.
+All shards of a split are one stream, cut into windows of block_size tokens; the batch of a step is a pure
+function of (seed, step), and an epoch has every window once.
 """
-import glob
-import hashlib
-import json
 import math
-import os
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from engine.files import write_atomically
 from problems.randomness import key_of, shuffled
+from problems.shards import Stream, check_same
 from problems.task import Batch, Task
 
 END_OF_TEXT = {'bytes': 256, 'gpt2': 50256}  # which is also the largest number: the vocabulary is one more
+VOCABULARIES = {'bytes': 257, 'gpt2': 50304}  # of models; that of gpt2 is rounded up to a multiple of 64
 
 
 class Bytes:
@@ -26,10 +23,13 @@ class Bytes:
 
     def encode(self, text: str):
         """Tokens (N,)."""
-        return np.frombuffer(text.encode('utf-8', errors='surrogatepass'), np.uint8)
+        data = text.encode('utf-8', errors='surrogatepass')
+        return np.frombuffer(data, np.uint8)
 
     def decode(self, tokens) -> str:
-        return bytes(token for token in tokens if token < 256).decode('utf-8', errors='replace')
+        """Text without end-of-text; bytes that are no character are shown as a replacement mark."""
+        data = bytes(token for token in tokens if token < END_OF_TEXT['bytes'])
+        return data.decode('utf-8', errors='replace')
 
 
 class GPT2:
@@ -52,125 +52,14 @@ class GPT2:
         return self.encoding.encode_to_numpy(text, disallowed_special=())
 
     def decode(self, tokens) -> str:
+        """Text without end-of-text."""
         return self.encoding.decode([token for token in tokens if token < END_OF_TEXT['gpt2']])
 
 
 TOKENIZERS = {'bytes': Bytes, 'gpt2': GPT2}
 
 
-class ShardWriter:
-    """Writes the documents of a split as shards of `shard_tokens`; after a kill it goes on from the last.
-
-    `documents` says how many are on disk whole. Give add() the documents from that number on: the shards come
-    out the same, wherever the kill was.
-    """
-
-    def __init__(self, folder: str, split: str, header: dict, shard_tokens: int):
-        self.folder, self.split, self.header, self.shard_tokens = folder, split, header, shard_tokens
-        os.makedirs(folder, exist_ok=True)
-        headers = read_headers(folder, split)
-        for old in headers:
-            check_same(old, header, folder)
-        self.number, self.finished = len(headers), bool(headers) and headers[-1]['last']
-        self.documents, self.skip = headers[-1]['done'] if headers else (0, 0)
-        self.written = sum(old['tokens'] for old in headers)
-        self.parts, self.held, self.bytes = [], 0, 0
-
-    def add(self, tokens, n_bytes: int):
-        """The next document, uint16 (N,), its end-of-text included, and the bytes of its text."""
-        offset, self.skip = self.skip, 0
-        if not offset:  # a document's bytes count in the shard where it begins
-            self.bytes += n_bytes
-        while self.held + len(tokens) - offset >= self.shard_tokens:
-            size = self.shard_tokens - self.held
-            self.parts.append(tokens[offset:offset + size])
-            offset += size
-            whole = offset == len(tokens)
-            self.write((self.documents + whole, 0 if whole else offset), last=False)
-            if whole:
-                break
-        if offset < len(tokens):
-            self.parts.append(tokens[offset:])
-            self.held += len(tokens) - offset
-        self.documents += 1
-
-    def finish(self):
-        """The rest as the last shard."""
-        if not self.finished:
-            self.write((self.documents, 0), last=True)
-            self.finished = True
-
-    def write(self, done, last: bool):
-        """First the tokens, then the header that makes them count; each whole or absent."""
-        tokens = np.concatenate(self.parts) if self.parts else np.empty(0, np.uint16)
-        name = os.path.join(self.folder, f'{self.split}_{self.number:05d}')
-        data = tokens.astype('<u2').tobytes()
-        header = self.header | dict(tokens=len(tokens), bytes=self.bytes, done=done, last=last,
-                                    sha256=hashlib.sha256(data).hexdigest())
-        write_atomically(f'{name}.bin', lambda file: file.write(data), 'wb')
-        write_atomically(f'{name}.json', lambda file: json.dump(header, file, indent=1))
-        self.number, self.parts, self.held, self.bytes = self.number + 1, [], 0, 0
-        self.written += len(tokens)
-
-
-def check_same(header: dict, other: dict, folder: str):
-    """ValueError where two shards cannot be one stream."""
-    for name in ('tokenizer', 'vocab_size', 'source', 'revision'):
-        if header[name] != other[name]:
-            raise ValueError(f'{folder}: shards with {name}={header[name]!r} and {other[name]!r} do not go '
-                             'together; prepare into another folder')
-
-
-def read_headers(folder: str, split: str) -> list[dict]:
-    """The headers of a split's shards in order. ValueError names what is missing, cut or foreign."""
-    headers = []
-    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f'{split}_*.json'))):
-        name = path.removesuffix('.json')
-        try:
-            with open(path, encoding='utf-8') as file:
-                header = json.load(file)
-            wanted, found = 2 * header['tokens'], os.path.getsize(f'{name}.bin')
-        except (OSError, ValueError, KeyError, TypeError):
-            raise ValueError(f'{name}.bin and its .json are not a shard of this project: '
-                             'prepare the data again') from None
-        if name != os.path.join(folder, f'{split}_{len(headers):05d}'):
-            raise ValueError(f'{folder}: shard {split}_{len(headers):05d} is missing before {name}')
-        if wanted != found:
-            raise ValueError(f'{name}.bin has {found:,} bytes, not {wanted:,}: it is cut, copy it again')
-        if headers:
-            check_same(headers[0], header, folder)
-        headers.append(header)
-    return headers
-
-
-class Stream:
-    """All shards of a split as one array of tokens, memory-mapped."""
-
-    def __init__(self, folder: str, split: str):
-        self.headers = read_headers(folder, split)
-        if not self.headers:
-            raise ValueError(f'no {split} shards in {folder}: python data/text/prepare.py or '
-                             'data/pile/prepare.py makes them')
-        paths = [os.path.join(folder, f'{split}_{i:05d}.bin') for i in range(len(self.headers))]
-        self.shards = [np.memmap(path, '<u2', 'r') for path, header in zip(paths, self.headers, strict=True)
-                       if header['tokens']]
-        self.ends = np.cumsum([len(shard) for shard in self.shards])
-        self.length = int(self.ends[-1]) if self.shards else 0
-        n_bytes = sum(header['bytes'] for header in self.headers)
-        self.tokens_per_byte = self.length / n_bytes if n_bytes else math.nan
-
-    def window(self, start: int, size: int):
-        """Tokens start .. start + size - 1, over the borders of shards."""
-        parts, shard = [], int(np.searchsorted(self.ends, start, side='right'))
-        while size:
-            own = self.shards[shard]
-            at = start - (int(self.ends[shard]) - len(own))
-            part = own[at:at + size]
-            parts.append(part)
-            start, size, shard = start + len(part), size - len(part), shard + 1
-        return np.concatenate(parts)
-
-
+@dataclass(kw_only=True, eq=False)
 class TokenTask(Task):
     """Causal language modelling on windows of a token stream; nothing is read before it is asked for.
 
@@ -178,38 +67,53 @@ class TokenTask(Task):
     first, and at most T - 1 at its end, is a target once an epoch. Validation and test are the same stream.
     """
 
-    per_token, supervise = True, 'all'
+    data: str = 'data/stdlib'   # folder of the shards
+    tokenizer: Literal['bytes', 'gpt2'] = 'gpt2'  # what the shards were made with
+    vocab_size: int = 0         # of the model, at least that of the shards; 0: 257 for bytes, 50304 for gpt2
+    block_size: int = 0         # tokens of the context; has to be given
 
-    def __init__(self, folder: str, block_size: int, vocab_size: int, tokenizer: str):
-        if block_size < 1 or vocab_size < 1:
-            raise ValueError('task=tokens needs block_size and vocab_size of at least 1, not '
-                             f'{block_size} and {vocab_size}')
-        self.folder, self.block_size, self.vocab_size, self.name = folder, block_size, vocab_size, tokenizer
-        self.difficulties, self.starts = (block_size,), (0,)
+    per_token = True
+    supervise = 'all'
+
+    def __post_init__(self):
+        if self.block_size < 1:
+            raise ValueError(f'block_size={self.block_size}: task=tokens needs a context of at least 1')
+        if self.vocab_size < 0:
+            raise ValueError(f'vocab_size={self.vocab_size} must not be negative')
+        self.vocab_size = self.vocab_size or VOCABULARIES[self.tokenizer]
+        self.difficulties = (self.block_size,)
+        self.starts = (0,)
 
     @cached_property
     def streams(self) -> dict:
         """The train and val streams, checked. ValueError where they do not fit the model."""
-        streams = {split: Stream(self.folder, split) for split in ('train', 'val')}
-        check_same(streams['train'].headers[0], streams['val'].headers[0], self.folder)
-        tokenizer, held = (streams['train'].headers[0][name] for name in ('tokenizer', 'vocab_size'))
-        if tokenizer != self.name:
-            raise ValueError(f'the shards in {self.folder} were made with tokenizer={tokenizer}, '
-                             f'not {self.name}')
+        train = Stream(self.data, 'train')
+        val = Stream(self.data, 'val')
+        header = train.headers[0]
+        check_same(header, val.headers[0], self.data)
+
+        tokenizer = header['tokenizer']
+        held = header['vocab_size']
+        if tokenizer != self.tokenizer:
+            raise ValueError(f'the shards in {self.data} were made with tokenizer={tokenizer}, '
+                             f'not {self.tokenizer}')
         if held > self.vocab_size:
-            raise ValueError(f'the shards in {self.folder} hold tokens up to {held - 1}: '
+            raise ValueError(f'the shards in {self.data} hold tokens up to {held - 1}: '
                              f'vocab_size={self.vocab_size} must be at least {held}')
+        streams = {'train': train, 'val': val}
         for split, stream in streams.items():
             if stream.length <= self.block_size:
-                raise ValueError(f'{self.folder}: {split} has {stream.length:,} tokens, fewer than '
+                raise ValueError(f'{self.data}: {split} has {stream.length:,} tokens, fewer than '
                                  f'block_size={self.block_size} and one more')
         return streams
 
     @cached_property
-    def tokenizer(self):
-        return TOKENIZERS[self.name]()
+    def codec(self):
+        """The tokenizer itself, which encodes and decodes."""
+        return TOKENIZERS[self.tokenizer]()
 
     def windows(self, split: str) -> int:
+        """How many windows a stream has."""
         return (self.streams[split].length - 1) // self.block_size
 
     def available(self, split: str) -> int:
@@ -217,36 +121,50 @@ class TokenTask(Task):
 
     def read(self, split: str, numbers) -> Batch:
         """Tokens and targets of windows `numbers` (B,), int32 (B, T)."""
-        T, stream = self.block_size, self.streams[split]
-        rows = np.stack([stream.window(int(i) * T, T + 1) for i in numbers]).astype(np.int32)
-        if rows.max() >= self.vocab_size:
-            raise ValueError(f'{self.folder}: token {rows.max()} is beyond vocab_size={self.vocab_size}')
+        T = self.block_size
+        stream = self.streams[split]
+        windows = [stream.window(number * T, T + 1) for number in numbers.tolist()]
+        rows = np.stack(windows).astype(np.int32)  # (B, T + 1)
+        largest = rows.max()
+        if largest >= self.vocab_size:
+            raise ValueError(f'{self.data}: token {largest} is beyond vocab_size={self.vocab_size}')
         return Batch(rows[:, :-1], rows[:, 1:])
 
-    def train_batch(self, seed, step, batch_size, train_examples=0, lo=0, hi=None) -> Batch:
-        places = step * batch_size + np.arange(lo, batch_size if hi is None else hi)
-        n, numbers = self.windows('train'), np.empty(len(places), np.int64)
-        for epoch in np.unique(places // n):
-            own = places // n == epoch
-            numbers[own] = shuffled(key_of(seed, int(epoch)), places[own] % n, n)
+    def train_batch(self, seed: int, step: int, batch_size: int, lo=0, hi=None) -> Batch:
+        """Windows lo .. hi - 1 of step's batch; each epoch has an order of its own."""
+        hi = batch_size if hi is None else hi
+        first = step * batch_size
+        places = np.arange(first + lo, first + hi)
+        n = self.windows('train')
+        epochs = places // n
+
+        numbers = np.empty(len(places), np.int64)
+        for epoch in np.unique(epochs).tolist():
+            in_epoch = epochs == epoch
+            key = key_of(seed, epoch)
+            numbers[in_epoch] = shuffled(key, places[in_epoch] % n, n)
         return self.read('train', numbers)
 
-    def eval_batch(self, split, difficulty, lo, hi) -> Batch:
+    def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
         """Windows of the validation stream in order, and from its start again: batches have one shape."""
-        return self.read('val', np.arange(lo, hi) % self.windows('val'))
+        numbers = np.arange(lo, hi) % self.windows('val')
+        return self.read('val', numbers)
 
     def bits_per_byte(self, loss: float) -> float:
         """Of a validation loss in nats a token: comparable between tokenizers."""
-        return loss / math.log(2) * self.streams['val'].tokens_per_byte
+        bits_per_token = loss / math.log(2)
+        return bits_per_token * self.streams['val'].tokens_per_byte
 
     def baselines(self, batch: Batch) -> dict:
         """The share of targets that are the commonest one."""
         commonest = np.bincount(batch.targets.ravel()).argmax()
-        return {'commonest token': (batch.targets == commonest).mean(1)}
+        share = (batch.targets == commonest).mean(1)
+        return {'commonest token': share}
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a prompt; of none, the end of the text before."""
-        return self.tokenizer.encode(text).tolist() or [END_OF_TEXT[self.name]]
+        tokens = self.codec.encode(text).tolist()
+        return tokens or [END_OF_TEXT[self.tokenizer]]
 
     def decode(self, tokens) -> str:
-        return self.tokenizer.decode(tokens)
+        return self.codec.decode(tokens)

@@ -1,76 +1,120 @@
-"""Variable assignment: the reasoning primitives of A's Table 8, after Saunshi et al. 2024 (arXiv 2409.19044).
+"""Variable assignment: the reasoning primitives of Saunshi et al. 2025, Table 8, after Saunshi et al. 2024.
 
 Five variables get values of 1 to 25; each further depth adds five aliases, a shuffled one-to-one map onto the
-five before; the question asks for one of the deepest. Three forms: equations, a Python program, one line.
+five before; the question asks for one of the deepest. Three forms: equations, a Python program, one line. The
+paper of 2024 is arXiv 2409.19044.
 """
 import re
 import string
+from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from problems.task import IGNORE, Batch, Text, check_starts, rngs
+from problems.task import IGNORE, Batch, Text, rngs
 
-WIDTH, VALUE_MAX, DEPTH_MAX = 5, 25, 4  # 5 * (4 + 1) of the 26 letters
+WIDTH = 5
+VALUE_MAX = 25
+DEPTH_MAX = 4  # 5 * (4 + 1) of the 26 letters
 QUESTIONS = 20
-MATH = ('The following is a set of simple mathematical equations.\n\n{lines}\n'
-        'What is the numerical value of {query}?\nAnswer:')
-CODE = ('The following is a very short Python program. Use the program to resolve the value of the '
-        'variable in the question.\nProgram:\n{lines}\n\nQuestion:\nWhat is the value of {query}?\nAnswer:')
-FORMS = {  # template, assignment, what joins the assignments, what stands before the answer
-    'math': (MATH, '{}={}', '\n', ' '),
-    'code': (CODE, '{} = {}', '\n', ' '),
-    'inline': ('{lines}, {query}=', '{}={}', ', ', ''),
+
+
+class Form(NamedTuple):
+    """How a problem is written."""
+    before: str      # what precedes the assignments
+    assignment: str
+    joint: str       # between two assignments
+    question: str    # what follows them
+    gap: str         # between question and answer
+    mark: str        # the question's last character
+
+
+FORMS = {
+    'math': Form(
+        before='The following is a set of simple mathematical equations.\n\n',
+        assignment='{}={}',
+        joint='\n',
+        question='\nWhat is the numerical value of {query}?\nAnswer:',
+        gap=' ',
+        mark=':',
+    ),
+    'code': Form(
+        before='The following is a very short Python program. Use the program to resolve the value of the '
+               'variable in the question.\nProgram:\n',
+        assignment='{} = {}',
+        joint='\n',
+        question='\n\nQuestion:\nWhat is the value of {query}?\nAnswer:',
+        gap=' ',
+        mark=':',
+    ),
+    'inline': Form(
+        before='',
+        assignment='{}={}',
+        joint=', ',
+        question=', {query}=',
+        gap='',
+        mark='=',
+    ),
 }
 
 
-class Assignment(NamedTuple):
-    """The assignments (name, value or name) in order, the variable asked for, and its value.
+class Assignments(NamedTuple):
+    """The assignments (name, value or name) in order, the variable of the question, and its value.
 
-    `more` has QUESTIONS variables of its depth, drawn again and again, and their values.
+    `others` has QUESTIONS variables of the question's depth, drawn again and again, and their values.
     """
     lines: list
     query: str
     value: int
-    more: list
+    others: list
 
 
-def generate(rng: Random, depth: int) -> Assignment:
+def sample_variables(rng: Random, depth: int) -> Assignments:
     """A problem of a depth: 0 asks for a variable with a value, each more for an alias one step further."""
-    letters = rng.sample('abcdefghijklmnopqrstuvwxyz', WIDTH * (depth + 1))
+    letters = rng.sample(string.ascii_lowercase, WIDTH * (depth + 1))
+    names = letters[:WIDTH]
     values = [rng.randint(1, VALUE_MAX) for _ in range(WIDTH)]
-    lines = [(letter, str(value)) for letter, value in zip(letters, values, strict=False)]
+    lines = list(zip(names, map(str, values), strict=True))
+
     for level in range(1, depth + 1):
         targets = list(range(WIDTH))
         rng.shuffle(targets)
-        before = letters[WIDTH * (level - 1):WIDTH * level]
+        values_before = values
+        names_before = names
+        values = []
         names = letters[WIDTH * level:WIDTH * (level + 1)]
-        lines += [(name, before[target]) for name, target in zip(names, targets, strict=True)]
-        values = [values[target] for target in targets]
-    deepest = list(zip(letters[WIDTH * depth:], values, strict=True))
-    (query, value), *more = [rng.choice(deepest) for _ in range(1 + QUESTIONS)]
-    return Assignment(lines, query, value, more)
+        for name, target in zip(names, targets, strict=True):
+            lines.append((name, names_before[target]))
+            values.append(values_before[target])
+
+    deepest = list(zip(names, values, strict=True))
+    questions = [rng.choice(deepest) for _ in range(1 + QUESTIONS)]
+    query, value = questions[0]
+    return Assignments(lines, query, value, questions[1:])
 
 
-def to_text(problem: Assignment, form: str) -> tuple[str, str]:
+def variables_text(problem: Assignments, form: str) -> tuple[str, str]:
     """(prompt, answer) in one of the FORMS; joined as they are, they read right."""
-    template, line, joint, gap = FORMS[form]
-    lines = joint.join(line.format(name, value) for name, value in problem.lines)
-    return template.format(lines=lines, query=problem.query), gap + str(problem.value)
+    template = FORMS[form]
+    lines = [template.assignment.format(name, value) for name, value in problem.lines]
+    text = template.before + template.joint.join(lines)
+    question = template.question.format(query=problem.query)
+    return text + question, template.gap + str(problem.value)
 
 
-def solve(prompt: str) -> int:
+def solve_variables(prompt: str) -> int:
     """The value asked for, read off the text of a prompt in any form. ValueError where it is not there."""
     known = {}
     for name, value in re.findall(r'\b([a-z]) ?= ?([a-z]|\d+)\b', prompt):
         known[name] = int(value) if value.isdigit() else known.get(value)
-    asked = re.search(r'value of ([a-z])\?', prompt) or re.search(r'([a-z])=$', prompt)
-    if not asked or known.get(asked[1]) is None:
+    query = re.search(r'value of ([a-z])\?', prompt) or re.search(r'([a-z])=$', prompt)
+    if not query or known.get(query[1]) is None:
         raise ValueError('the prompt does not say the value that it asks for')
-    return known[asked[1]]
+    return known[query[1]]
 
 
+@dataclass(kw_only=True, eq=False)
 class Variables(Text):
     """Variable assignment as a task; the difficulty is the depth, tokens are characters.
 
@@ -78,59 +122,83 @@ class Variables(Text):
     one answer a problem small models did not start to learn. Evaluation is the same: it scores the first.
     """
 
+    depths: tuple[int, ...] = (0, 1)        # steps from an alias to a value
+    form: Literal['inline', 'math', 'code'] = 'inline'  # how a problem is written
+    supervise: Literal['answer', 'all', 'values'] = 'answer'  # where the loss is; values: on 20 more answers
+    difficulty_start: tuple[int, ...] = ()  # the step from which each depth is drawn
+    train_examples: int = 0                 # size of a fixed training set; 0 draws fresh examples for ever
+
     redraws_at_once = 1
 
-    def __init__(self, depths=(0, 1), form='inline', supervise='answer', starts=()):
+    def __post_init__(self):
+        depths = self.depths
         if not depths or min(depths) < 0 or max(depths) > DEPTH_MAX:
             raise ValueError(f'depths={depths}: the alphabet allows depths 0 to {DEPTH_MAX}')
-        template, line, joint, gap = FORMS[form]
-        used = set(template + line + joint + gap + string.ascii_lowercase + string.digits) - set('{}')
+        self.set_difficulties('depths', depths)
+        self.template = FORMS[self.form]
+        used = set(''.join(self.template) + string.ascii_lowercase + string.digits) - set('{}')
         self.set_alphabet(''.join(sorted(used)) + ';_')
-        self.difficulties, self.starts = tuple(depths), check_starts(depths, starts)
-        self.form, self.supervise = form, supervise
-        self.question = template.split('{lines}')[1]
-        longest = generate(Random(0), max(depths))
-        fixed = sum(len(part) for part in to_text(longest, form))
-        self.block_size = fixed + 2 * WIDTH + 2  # values of two digits instead of one, and the end
-        if supervise == 'values':
-            self.block_size += QUESTIONS * (len(self.question.format(query='a') + gap) + 3)
+
+        # any problem of the largest depth, its values of two digits instead of one, and the end
+        longest = sample_variables(Random(0), max(depths))
+        text = ''.join(variables_text(longest, self.form))
+        self.block_size = len(text) + 2 * WIDTH + 2
+        if self.supervise == 'values':
+            question = self.template.question.format(query='a') + self.template.gap
+            self.block_size += QUESTIONS * (len(question) + 3)
 
     def draw(self, key, ids, difficulty):
-        out = np.full((len(ids), self.block_size + 1), self.pad, np.uint8)
-        for row, rng, depth in zip(out, rngs(key, ids), difficulty, strict=True):
-            tokens = self.row(generate(rng, int(depth)))
+        out = self.new_rows(len(ids))
+        for row, rng, depth in zip(out, rngs(key, ids), difficulty.tolist(), strict=True):
+            tokens = self.tokens(sample_variables(rng, depth))
             row[:len(tokens)] = tokens
         return out
 
-    def row(self, problem: Assignment) -> list[int]:
+    def tokens(self, problem: Assignments) -> list[int]:
         """Prompt, answer and end; with supervise='values' the other questions, answers and ends."""
-        texts, gap = [''.join(to_text(problem, self.form))], FORMS[self.form][3]
-        for query, value in problem.more if self.supervise == 'values' else ():
-            texts.append(self.question.format(query=query) + gap + str(value))
-        return [token for text in texts for token in [*map(self.number.get, text), self.end]]
+        texts = [''.join(variables_text(problem, self.form))]
+        if self.supervise == 'values':
+            for query, value in problem.others:
+                question = self.template.question.format(query=query)
+                texts.append(question + self.template.gap + str(value))
+
+        out = []
+        for text in texts:
+            out += map(self.number.get, text)
+            out.append(self.end)
+        return out
 
     def batch(self, rows, supervise: str) -> Batch:
         """'answer' scores the first answer, 'values' all: from the mark before an end to the end."""
         if supervise == 'all':
             return super().batch(rows, supervise)
-        mark = self.number['=' if self.form == 'inline' else ':']
-        scored, inside = np.zeros(rows.shape, bool), np.zeros(len(rows), bool)
+
+        # from the right, an end opens an answer and the mark before it closes it
+        is_end = rows == self.end
+        is_mark = rows == self.number[self.template.mark]
+        scored = np.zeros(rows.shape, bool)
+        inside = np.zeros(len(rows), bool)
         for t in reversed(range(rows.shape[1])):
-            inside = (inside | (rows[:, t] == self.end)) & (rows[:, t] != mark)
+            inside = (inside | is_end[:, t]) & ~is_mark[:, t]
             scored[:, t] = inside
+
         if supervise == 'answer':
-            ends_before = np.cumsum(rows == self.end, 1) - (rows == self.end)
+            ends_before = np.cumsum(is_end, 1) - is_end
             scored &= ends_before == 0
-        targets = np.where(scored, rows.astype(np.int16), IGNORE)[:, 1:]
-        return Batch(rows[:, :-1].astype(np.int16), targets)
+        rows = rows.astype(np.int16)
+        targets = np.where(scored, rows, IGNORE)
+        return Batch(rows[:, :-1], targets[:, 1:])
 
     def solve(self, prompt: list[int]) -> list[int]:
-        text = str(solve(self.decode(prompt)))
-        return self.encode(FORMS[self.form][3] + text) + [self.end]
+        value = solve_variables(self.decode(prompt))
+        answer = self.encode(self.template.gap + str(value))
+        return [*answer, self.end]
 
     def baselines(self, batch: Batch) -> dict:
         """The value on the first line; knowing the five values only, a guess is right in one of five."""
-        rows = [self.decode(row) for row in batch.tokens]
-        first = [re.search(r'= ?(\d+)', row)[1] for row in rows]
-        answers = [self.decode(row[row != IGNORE]).strip() for row in batch.targets]
-        return {'first value': np.array([a == b for a, b in zip(first, answers, strict=True)])}
+        right = []
+        for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+            first = re.search(r'= ?(\d+)', self.decode(tokens))[1]
+            answer = self.decode(targets[targets != IGNORE])
+            right.append(first == answer.strip())
+        return {'first value': np.array(right)}

@@ -1,11 +1,19 @@
-"""A few records of every downstream data set, invented, in the exact shape that the hub's have."""
+"""Invented records of every downstream data set, in the exact shape that the hub's have; a model of bytes."""
 import json
 import os
 
+import numpy as np
+from training import run
+
+from problems.shards import ShardWriter
+from problems.text import Bytes
+
+os.environ.setdefault('HF_UPDATE_DOWNLOAD_COUNTS', '0')  # or datasets calls a server for each file it reads
+
 PASSAGE = 'In 1901 the town of Ladle had 1,200 people and two mills. The first mill was built by Ada Grey.'
-LM = dict(task='tokens', tokenizer='bytes', vocab_size=257, block_size=600, stages='1x2', n_embd=32, n_head=2,
-          p=(16,), length=256, supervise='answer', batch_size=2, max_steps=6, eval_examples=2,
-          eval_interval=3, keep_interval=3, learning_rate=1e-2)
+LM = dict(task='tokens', tokenizer='bytes', vocab_size=257, block_size=600, stages='1x2', n_embd=16, n_head=2,
+          init_std=0.6, batch_size=2, max_steps=6, eval_examples=2, eval_interval=3, keep_interval=3,
+          learning_rate=1e-2)  # init_std: large enough that answers differ
 
 
 def answers(*texts):
@@ -32,15 +40,14 @@ def squad(i):
 
 
 def drop(i):
-    def empty():
-        return dict(number='', date=dict(day='', month='', year=''), spans=[], hit_id='', worker_id='')
+    empty = dict(number='', date=dict(day='', month='', year=''), spans=[], hit_id='', worker_id='')
     kinds = [dict(number='1200'), dict(spans=['Ada Grey', 'Ladle']),
              dict(date=dict(day='3', month='May', year='1901'))]
-    answer = empty() | kinds[i % 3]
-    many = dict(number=[answer['number']], date=[answer['date']], spans=[answer['spans']],
-                hit_id=[''], worker_id=[''])
+    answer = empty | kinds[i % 3]
+    validated = dict(number=[answer['number']], date=[answer['date']], spans=[answer['spans']],
+                     hit_id=[''], worker_id=[''])
     return dict(section_id='s', query_id=f'q{i}', passage=PASSAGE, question=f'What of {i}?', answer=answer,
-                validated_answers=many)
+                validated_answers=validated)
 
 
 def quac(i):
@@ -50,7 +57,7 @@ def quac(i):
                 questions=['What was there?', 'Who built it?', 'When?'],
                 followups=[0, 0, 0], yesnos=[2, 2, 2],
                 answers=dict(texts=texts, answer_starts=[[0, 0]] * 3),
-                orig_answers=dict(texts=[own[0] for own in texts], answer_starts=[0, 0, 0]))
+                orig_answers=dict(texts=[golds[0] for golds in texts], answer_starts=[0, 0, 0]))
 
 
 def coqa(i):
@@ -99,3 +106,14 @@ def write_all(folder, count=8):
             with open(path, 'w', encoding='utf-8') as file:
                 file.writelines(json.dumps(row) + '\n' for row in rows)
     return str(folder)
+
+
+def train_on_bytes(folder):
+    """A looped model of bytes after six steps on sentences of the invented passage; the folder of its run."""
+    header = dict(tokenizer='bytes', vocab_size=257, source='s', revision='r')
+    text = f'{PASSAGE}\n\nQuestion: who?\nAnswer: Ada Grey\n\n' * 30
+    for split in ('train', 'val'):
+        writer = ShardWriter(str(folder / 'shards'), split, header, 10 ** 6)
+        writer.add(Bytes().encode(text).astype(np.uint16), len(text))
+        writer.finish()
+    return run(folder / 'run', **LM, data=str(folder / 'shards'))

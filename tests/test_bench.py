@@ -1,49 +1,12 @@
-"""The rows of bench.py: what is measured is the same work, and what is written is what was measured."""
+"""bench.py: what is written is what was measured, and the peers are imported when they are needed."""
 import csv
+import subprocess
+import sys
 
 import pytest
-import torch
 
 import bench
-from engine.runtime import start
-from looped import LoopedGPT
-from model import GPTConfig
-from peers import rows as bench_rows
-from peers.rows import PHOP, Case, Size, our_gradients
-
-
-def test_ratios_above_one_are_better(monkeypatch):
-    """A clock that goes forward by what a function says."""
-    now = [0.0]
-    monkeypatch.setattr(bench.time, 'perf_counter', lambda: now[0])
-
-    def lasts(*seconds):
-        left = list(seconds)
-        return lambda: now.__setitem__(0, now[0] + left.pop(0))
-    runtime = start('cpu', 'float32', 'False')
-    case = Case('row', 'case', lasts(9, 1, 2, 1), lasts(9, 3, 3, 4), 100, 'things/s', flops=50,
-                peer_work=200)
-    row = bench.rate_row(case, runtime, 3, dict(float32=100))
-    assert (row['ours'], row['peer'], row['mfu']) == ('100', '66.67', 0.5)
-    assert (row['ratio'], row['low'], row['high']) == (3, 1.5, 4)
-    once = bench.rate_row(Case('row', 'case', lasts(2), lasts(8), 1, 'starts/s', once=True), runtime, 3, {})
-    assert (once['ratio'], once['low'], once['high'], once['mfu']) == (4, '', '', '')
-    size = bench.size_row(Size('row', 'case', 2, 5, 'MB'), runtime)
-    assert (size['ours'], size['peer'], size['ratio']) == ('2', '5', 2.5)
-    alone = bench.size_row(Size('row', 'case', 2, None, 'graphs'), runtime)
-    assert (alone['ours'], alone['peer'], alone['ratio']) == ('2', '', '')
-
-
-def test_our_step_is_the_mean_loss_in_micro_batches(monkeypatch):
-    monkeypatch.setattr(bench_rows, 'micro_batch', lambda *_: 2)
-    model, runtime = LoopedGPT(GPTConfig(**PHOP), '1x2'), start('cpu', 'float32', 'False')
-    tokens = torch.randint(0, 5, (6, 256))
-    (model(tokens, tokens) / tokens.numel()).backward()
-    expected = [p.grad.clone() for p in model.parameters()]
-    model.zero_grad()
-    our_gradients(PHOP, tokens, runtime)(model)
-    for p, gradient in zip(model.parameters(), expected, strict=True):
-        torch.testing.assert_close(p.grad, gradient, atol=1e-6, rtol=1e-4)
+from peers.cases import Size
 
 
 def test_rows_measured_anew_replace_the_old(tmp_path, monkeypatch, capsys):
@@ -59,3 +22,22 @@ def test_rows_measured_anew_replace_the_old(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit), bench.one_line_errors():
         bench.main(['rows', '--rows=c'])
     assert "no row 'c'" in capsys.readouterr().err
+
+
+def test_importing_it_imports_no_peer(root):
+    code = 'import bench, sys; print(*sys.modules)'
+    result = subprocess.run([sys.executable, '-c', code], cwd=root, check=True, capture_output=True,
+                            text=True)
+    assert not {'transformers', 'lm_eval', 'matplotlib'} & set(result.stdout.split())
+
+
+def test_methods_of_fan_et_al_beside_their_times(tmp_path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    out = str(tmp_path / 'table')
+    bench.main(['inference', 'config/laptop/parity.py', '--length=5', '--batch=3', '--repeats=1',
+                '--device=cpu', '--dtype=float32', f'--out={out}'])
+    with open(out + '.csv', encoding='utf-8', newline='') as file:
+        rows = {row['method']: row for row in csv.DictReader(file)}
+    assert list(rows) == ['oracle', 'confidence', 'FAP', 'FAP-Pause', 'NTP', 'NTP-Pause', 'NTP-Loop']
+    assert all(float(row['milliseconds']) > 0 for row in rows.values())
+    assert (rows['FAP']['times_fap'], rows['oracle']['paper_times_fap']) == ('1.0', '1.76')

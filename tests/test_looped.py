@@ -1,22 +1,26 @@
 """Looping against unrolled copies, one-by-one runs and the plain model."""
-import copy
+import time
+from statistics import median
 
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from looped import LoopedGPT
-from model import GPT, GPTConfig
-from stages import effective_depth, parse_stages, with_loops
+from model import GPT
+from peers.memory import MEASURABLE, peak_megabytes
+from peers.models import make_parity_model
+from peers.training_parts import padded_loss
+from stages import ModelConfig, effective_depth, parse_stages, with_loops
 
 ALL_STAGES = ['1x3', '3x1', '2x2', '1x1+2x3+1x1', '1x2+1x1+2x2']
 BAD_STAGES = ['', '6', '1x', 'x6', '0x6', '1x0', '1x6+', '1*6', '1x6,2x1', '-1x2', '1.5x2']
 
 
-def looped(stages, seed=0, block_size=12, dropout=0.0, positions='rope', **options):
-    config = GPTConfig(vocab_size=7, block_size=block_size, n_layer=0, n_head=2, n_embd=16, init_std=0.2,
-                       dropout=dropout, positions=positions)
-    return LoopedGPT(config, stages, torch.Generator().manual_seed(seed), **options)
+def looped(stages, seed=0, **options):
+    sizes = dict(vocab_size=7, block_size=12, n_head=2, n_embd=16, init_std=0.2)
+    config = ModelConfig(stages=stages, **sizes | options)
+    return LoopedGPT(config, torch.Generator().manual_seed(seed))
 
 
 def tokens_like(batch=4, length=12):
@@ -29,9 +33,7 @@ def unrolled(model, n_loops=None):
     for stage, original in zip(with_loops(model.stages, n_loops), model.stages, strict=True):
         order += list(range(first, first + stage.layers)) * stage.loops
         first += original.layers
-    config = copy.copy(model.config)
-    config.n_layer = len(order)
-    plain = GPT(config, torch.Generator().manual_seed(99))
+    plain = GPT(model.config, len(order), torch.Generator().manual_seed(99))
     state = {name: value for name, value in model.state_dict().items() if not name.startswith('blocks.')}
     for new, old in enumerate(order):
         state |= {f'blocks.{new}.{name}': value for name, value in model.blocks[old].state_dict().items()}
@@ -51,7 +53,7 @@ def test_bad_stage_strings(bad):
 
 def test_plain_stages_equal_gpt_bit_for_bit():
     model = looped('3x1')
-    plain = GPT(model.config, torch.Generator().manual_seed(0))
+    plain = GPT(model.config, 3, torch.Generator().manual_seed(0))
     tokens = tokens_like()
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), plain.parameters(), strict=True))
     assert torch.equal(model(tokens), plain(tokens))
@@ -121,7 +123,7 @@ def test_injection_acts_in_looped_stages_only():
 
 @pytest.mark.parametrize('options', [
     {}, dict(input_injection=True), dict(norm_each_loop=True, input_injection=True),
-    dict(checkpoint_loops=True), dict(truncate_loops=2, input_injection=True)])
+    dict(checkpoint_loops=True)])
 @pytest.mark.parametrize('stages', ['1x3', '1x1+2x3+1x1'])
 def test_loop_counts_of_a_batch_equal_one_by_one_runs(stages, options):
     model, tokens = looped(stages, **options), tokens_like(6)
@@ -144,26 +146,17 @@ def test_samples_that_are_done_leave_the_batch():
     assert rows == [4, 3, 2, 2]
 
 
-def test_truncation_keeps_the_values_and_cuts_the_gradient():
-    tokens = tokens_like()
-    full, cut, whole = (looped('1x4', input_injection=True, truncate_loops=n) for n in (0, 2, 4))
-    assert torch.equal(full(tokens), cut(tokens))
-    for model in (full, cut, whole):
-        loss_of(model, tokens).backward()
-    weight = 'attention.qkv.weight'
-    grads = [dict(model.blocks[0].named_parameters())[weight].grad for model in (full, cut, whole)]
-    torch.testing.assert_close(grads[0], grads[2])
-    assert (grads[0] - grads[1]).abs().max() > 1e-3
-    h, rope = torch.zeros_like(full.embed(tokens, None)), cut.rope(torch.arange(12))
-    e = cut.embed(tokens, None)
-    for t in range(4):
-        h = cut.blocks[0]((h.detach() if t == 2 else h) + e, rope)
-    cut.zero_grad()
-    logits = cut.head(cut.final_norm(h))
-    targets = tokens.roll(-1, 1).flatten()
-    torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets, reduction='sum').backward()
-    grad = dict(cut.blocks[0].named_parameters())[weight].grad
-    torch.testing.assert_close(grad, grads[1], atol=1e-4, rtol=1e-4)
+@pytest.mark.parametrize('injection', [False, True])
+def test_the_loop_yields_every_state_and_a_fixed_count_takes_the_last(injection):
+    model, tokens = looped('2x3', input_injection=injection), tokens_like()
+    rope, x = model.rope(torch.arange(12)), model.embed(tokens, None)
+    (stage, blocks), = model.stage_blocks()
+    states = list(model.iterations(stage, blocks, x, rope, 4))
+    assert len(states) == 4
+    for loops, state in enumerate(states, start=1):
+        assert torch.equal(model.through_blocks(x, rope, loops), state)
+    none = model.through_blocks(x, rope, 0)
+    assert torch.equal(none, torch.zeros_like(x) if injection else x)
 
 
 @pytest.mark.parametrize('stages', ['1x4', '1x1+2x3+1x1'])
@@ -237,3 +230,38 @@ def test_loop_counts_of_a_batch_need_one_more_graph():
     batches = [(tokens_like(8), torch.randint(1, 12, (8,))) for _ in range(6)]
     runs = [lambda model, t=t, n=n: loss_of(model, t, n_loops=n).backward() for t, n in batches]
     assert compiled_graphs(looped('1x3', input_injection=True), runs) <= 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MEASURABLE, reason='peak memory is read from /proc')
+def test_memory_hardly_grows_with_loops_that_are_recomputed():
+    base, recomputed, kept = (peak_megabytes('step', *case)
+                              for case in (('4x1', True), ('4x6', True), ('4x6', False)))
+    print(f'{base:.0f} MB, {recomputed:.0f} MB, kept {kept:.0f} MB')
+    assert recomputed < 1.1 * base and kept > 3 * base
+
+
+@pytest.mark.slow
+def test_a_shrinking_batch_is_the_padded_computation_in_less_time():
+    """T uniform in 1 .. 20, parity's shape; padded: all run 20 loops, their states at T are picked."""
+    model = make_parity_model()
+    draw = torch.Generator().manual_seed(1)
+    tokens = torch.randint(0, 5, (64, 22), generator=draw)
+    counts = torch.randint(1, 21, (64,), generator=draw)
+    computations = (lambda: model(tokens, tokens, counts), lambda: padded_loss(model, tokens, counts))
+
+    seconds, losses, gradients = [[], []], [0, 0], [0, 0]
+    for _ in range(9):
+        for i, loss_of_all in enumerate(computations):
+            began = time.perf_counter()
+            loss = loss_of_all()
+            loss.backward()
+            seconds[i].append(time.perf_counter() - began)
+            losses[i], gradients[i] = loss.item(), [p.grad for p in model.parameters()]
+            model.zero_grad()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    ratio = median(seconds[0]) / median(seconds[1])
+    print(f'{ratio:.2f} of the padded time')
+    assert ratio <= 0.65

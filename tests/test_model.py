@@ -1,16 +1,19 @@
-"""The plain model against transformers' GPT-2 and against itself."""
+"""The plain model against transformers' GPT-2 and itself; the loss of a large vocabulary against torch's."""
 import pytest
 import torch
 import torch.nn.functional as F
 
 import model as model_module
-from model import GPT, GPTConfig, causal_attention, gelu, rope_table, rotate
+from looped import LoopedGPT
+from model import GPT, causal_attention, gelu, linear_cross_entropy, loss_and_slope, rope_table, rotate
+from peers.memory import ALL_LOGITS, MEASURABLE, peak_megabytes
 from problems.task import IGNORE
+from stages import ModelConfig
 
 
-def small(generator_seed=0, **choices):
-    sizes = dict(vocab_size=11, block_size=16, n_layer=3, n_head=4, n_embd=32)
-    return GPT(GPTConfig(**sizes | choices), torch.Generator().manual_seed(generator_seed))
+def small(generator_seed=0, n_layer=3, **choices):
+    sizes = dict(vocab_size=11, block_size=16, n_head=4, n_embd=32)
+    return GPT(ModelConfig(**sizes | choices), n_layer, torch.Generator().manual_seed(generator_seed))
 
 
 def test_equals_gpt2_of_transformers():
@@ -125,8 +128,8 @@ def test_initial_weights_come_from_the_generator_alone_and_scale_with_depth():
     torch.manual_seed(2)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), small(3).parameters(), strict=True))
     assert not torch.equal(first.head.weight, small(4).head.weight)
-    wide = dict(vocab_size=5, block_size=8, n_layer=2, n_head=4, n_embd=128)
-    weights = GPT(GPTConfig(**wide), torch.Generator().manual_seed(0), depth=50).blocks[0]
+    wide = ModelConfig(vocab_size=5, block_size=8, n_head=4, n_embd=128)
+    weights = GPT(wide, 2, torch.Generator().manual_seed(0), depth=50).blocks[0]
     assert weights.attention.qkv.weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert weights.attention.proj.weight.std().item() == pytest.approx(0.02 / 100 ** 0.5, rel=0.05)
 
@@ -141,3 +144,105 @@ def test_dropout_acts_in_training_only():
 def test_tied_embeddings_are_one_parameter():
     tied, untied = small(tie_embeddings=True), small()
     assert sum(p.numel() for p in untied.parameters()) - sum(p.numel() for p in tied.parameters()) == 11 * 32
+
+
+# --- the loss over a large vocabulary, against torch's own over all logits
+
+def drawn(dtype=torch.float32, n=37, width=8, vocabulary=50):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(n, width, generator=generator, dtype=dtype, requires_grad=True)
+    weight = torch.randn(vocabulary, width, generator=generator, dtype=dtype, requires_grad=True)
+    targets = torch.randint(0, vocabulary, (n,), generator=generator)
+    targets[::3] = IGNORE
+    return x, weight, targets
+
+
+def whole(x, weight, targets):
+    return F.cross_entropy(F.linear(x, weight).float(), targets, reduction='sum')
+
+
+@pytest.mark.parametrize('most', [1, 150, 1850, 10 ** 6])
+def test_loss_and_gradients_are_those_of_all_logits(monkeypatch, most):
+    """In chunks of 1, 3 and 37 tokens, with a last one that is shorter, and in one piece."""
+    monkeypatch.setattr(model_module, 'LOGITS_MAX', most)
+    x, weight, targets = drawn()
+    loss, expected = linear_cross_entropy(x, weight, targets), whole(x, weight, targets)
+    torch.testing.assert_close(loss, expected)
+    found, wanted = (torch.autograd.grad(3 * value, (x, weight)) for value in (loss, expected))
+    for gradient, own in zip(found, wanted, strict=True):
+        torch.testing.assert_close(gradient, own, atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(linear_cross_entropy(x, weight, targets), expected)
+
+
+@pytest.mark.parametrize('kind', [torch.float32, torch.bfloat16])
+def test_compiled_it_is_the_same(monkeypatch, kind):
+    monkeypatch.setattr(model_module, 'LOGITS_MAX', 150)
+    x, weight, targets = drawn(kind)
+
+    def results(function):
+        loss = linear_cross_entropy(x, weight, targets, function)
+        return loss, *torch.autograd.grad(loss, (x, weight))
+    compiled = torch.compile(loss_and_slope, dynamic=True)
+    for found, wanted in zip(results(compiled), results(loss_and_slope), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_the_loss_of_a_compiled_model_is_compiled(monkeypatch):
+    """One call for each chunk of 6 tokens; what compiles counts instead."""
+    monkeypatch.setattr(model_module, 'LOGITS_MAX', 300)
+    calls = []
+    monkeypatch.setattr(torch, 'compile', lambda function, **_:
+                        lambda *parts: calls.append(1) or function(*parts))
+    model, tokens = LoopedGPT(ModelConfig('1x2', 50, 16, 16, 2)), torch.randint(0, 50, (4, 16))
+    model.loss(torch.randn(4, 16, 16), tokens)
+    assert not calls
+    model.compile_blocks()
+    model.loss(torch.randn(4, 16, 16), tokens)
+    assert len(calls) == 11
+
+
+def test_nothing_scored_is_nothing(monkeypatch):
+    monkeypatch.setattr(model_module, 'LOGITS_MAX', 150)
+    x, weight, targets = drawn()
+    loss = linear_cross_entropy(x, weight, torch.full_like(targets, IGNORE))
+    assert loss == 0 and not torch.autograd.grad(loss, weight)[0].any()
+
+
+def test_under_autocast_it_is_as_close_as_the_whole(monkeypatch):
+    x, weight, targets = drawn(n=64, vocabulary=500)
+    exact = torch.autograd.grad(whole(x, weight, targets), (x, weight))
+
+    def errors():
+        with torch.autocast('cpu', torch.bfloat16):
+            loss = linear_cross_entropy(x, weight, targets)
+        gradients = torch.autograd.grad(loss, (x, weight))
+        assert {gradient.dtype for gradient in gradients} == {torch.float32}
+        return [(gradient - own).norm() / own.norm() for gradient, own in zip(gradients, exact, strict=True)]
+    at_once = errors()
+    monkeypatch.setattr(model_module, 'LOGITS_MAX', 5000)
+    assert all(error <= 1.1 * own for error, own in zip(errors(), at_once, strict=True))
+
+
+def test_a_tied_head_gets_both_gradients(monkeypatch):
+    config = ModelConfig('1x2', 50, 16, 16, 2, tie_embeddings=True)
+    model = LoopedGPT(config, torch.Generator().manual_seed(0))
+    tokens = torch.randint(0, 50, (4, 16))
+
+    def gradient():
+        model.zero_grad()
+        model(tokens, tokens).backward()
+        return model.head.weight.grad.clone()
+    at_once = gradient()
+    monkeypatch.setattr(model_module, 'LOGITS_MAX', 300)
+    torch.testing.assert_close(gradient(), at_once, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MEASURABLE, reason='peak memory is read from /proc')
+def test_memory_of_the_loss_over_a_large_vocabulary():
+    """What the loss adds stays below 15% of what it adds with all logits in float32 at once."""
+    chunks = peak_megabytes('loss', model_module.LOGITS_MAX)
+    at_once = peak_megabytes('loss', ALL_LOGITS)
+    print(f'{chunks:.0f} MB of {at_once:.0f} MB')
+    assert chunks < 0.15 * at_once

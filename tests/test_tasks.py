@@ -1,159 +1,159 @@
-"""p-hop against its definition, the splits, and the order of training data."""
-import numpy as np
+"""The dict of tasks: what a configuration becomes, every task's options, imports only when asked for."""
+import dataclasses
+import glob
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import pytest
 
-from problems.phop import hop, sample_phop
-from problems.task import IGNORE, split_of, train_ids
-from tasks import PHop
+import tasks
+from engine.configurator import configure, field_lines
+from problems.lengths import LENGTH_TASKS
+from problems.task import Task
+from settings import Config, with_task
+
+ECHO = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.randomness import random_below
+from problems.task import Task, majority
 
 
-def hop_at(letters, i, p):
-    """hop_p at position i, counted from 1, straight from A, Def. A.1."""
-    for _ in range(p):
-        i = max([0] + [j for j in range(2, i + 1) if letters[j - 2] == letters[i - 1]]) if i else 0
-    return letters[i - 1] if i else -1
+@dataclass(kw_only=True, eq=False)
+class Echo(Task):
+    """A letter, said again."""
+
+    letters: tuple[int, ...] = (3,)  # size of the alphabet
+    width: int = 12                  # letters before the one that is asked for
+    train_examples: int = 0          # size of a fixed training set
+
+    def __post_init__(self):
+        self.set_difficulties('letters', self.letters)
+        self.vocab_size = max(self.letters)
+        self.block_size = self.width
+
+    def draw(self, key, ids, difficulty):
+        rows = self.new_rows(len(ids))
+        rows[:, :-1] = random_below(key, ids, self.width, self.vocab_size) % difficulty[:, None]
+        rows[:, -1] = rows[:, -2]
+        return rows
+
+    def encode(self, text):
+        return [ord(letter) - ord('a') for letter in text]
+
+    def decode(self, tokens):
+        return ''.join(chr(ord('a') + token) for token in tokens)
+
+    def solve(self, prompt):
+        return prompt[-1:]
+
+    def baselines(self, batch):
+        return {'majority answer': majority(batch)}
+'''
 
 
-def hop_by_definition(letters, p):
-    return [hop_at(letters, i, p) for i in range(1, len(letters) + 1)]
+def config_of(**options):
+    """An object with the defaults of every task's options, of which some differ."""
+    fields = {field.name: field.default for name in tasks.TASKS
+              for field in dataclasses.fields(tasks.task_class(name))}
+    return SimpleNamespace(**fields | dict(block_size=32, supervise='answer') | options)
 
 
-def letters_of(text):
-    return np.array([[ord(letter) - ord('a') for letter in text]])
+@pytest.mark.parametrize('name', tasks.TASKS)
+def test_a_task_is_made_of_the_options_of_a_configuration(name):
+    task = tasks.make_task(config_of(task=name))
+    assert isinstance(task, Task) and type(task) is tasks.task_class(name)
+    assert task.vocab_size > 1 and task.block_size > 1
+    assert len(task.starts) == len(task.difficulties) and 0 in task.starts
 
 
-def test_the_papers_example():
-    example = letters_of('baebcabebdea')
-    assert [hop(example, np.array([p]), 5)[0, -1] for p in (1, 2)] == [1, 2]  # b, c
+@pytest.mark.parametrize('name', tasks.TASKS)
+def test_every_option_is_a_field_with_a_comment_on_its_line_and_reaches_the_task(name):
+    """What --help prints of an option stands on its line; a changed value is that of the task."""
+    changed = dict(
+        p=(2, 4), length=50, n_letters=5, supervise='all', operands=(3, 5), test_operands=(7,), digits=2,
+        max_ops=(4, 6), max_edges=8, group='c5', elements=9, depths=(0, 2), form='math', max_length=7,
+        test_lengths=(3,), interval=5, answer='ntp', pause_tokens=2, adaptive_loops=True, data='elsewhere',
+        tokenizer='bytes', vocab_size=400, block_size=16)
+    shown = help_lines(name)
+    for option in tasks.option_names(tasks.task_class(name)):
+        line, = (line for line in shown if line.split('=')[0] == f'  --{option}')
+        assert len(line[35:].strip()) > 3, line
+        if option == 'train_examples':
+            values = dict(train_examples=100)
+        elif option == 'difficulty_start':
+            several = dict(phop=dict(p=(2, 4)), igsm=dict(max_ops=(2, 4)), addition=dict(operands=(2, 4)))
+            values = dict(difficulty_start=(0, 5), **several.get(name, dict(depths=(0, 1))))
+        else:
+            values = {option: changed[option]}
+        task = tasks.make_task(config_of(task=name, **values))
+        assert all(getattr(task, key) == value for key, value in values.items())
 
 
-@pytest.mark.parametrize('p', [1, 2, 3, 4, 7, 16])
-@pytest.mark.parametrize('n_letters', [2, 4, 7])
-def test_hop_equals_the_definition_everywhere(p, n_letters):
-    letters = np.random.default_rng(p).integers(0, n_letters, (20, 33))
-    for row, answers in zip(letters, hop(letters, np.full(20, p), n_letters), strict=True):
-        assert answers.tolist() == hop_by_definition(row.tolist(), p)
+def help_lines(name) -> list[str]:
+    """The lines of --help on a task's own options."""
+    cls = tasks.task_class(name)
+    bases = [base for base in reversed(cls.__mro__) if dataclasses.is_dataclass(base)]
+    return [line for base in dict.fromkeys(bases) for line in field_lines(cls, base)]
 
 
-@pytest.mark.parametrize('n_letters', [2, 3, 4, 7, 26])
-def test_hop_equals_the_definition_on_many_sequences(n_letters):
-    """2,000 random sequences for each alphabet, p drawn for each, at the last position."""
-    rng = np.random.default_rng(n_letters)
-    letters, p = rng.integers(0, n_letters, (2000, 40)), rng.integers(1, 33, 2000)
-    expected = [hop_at(row, 40, hops) for row, hops in zip(letters.tolist(), p.tolist(), strict=True)]
-    assert hop(letters, p, n_letters)[:, -1].tolist() == expected
+def test_takers_are_the_tasks_that_have_an_option():
+    assert tasks.takers('p') == ['phop'] and tasks.takers('max_length') == list(LENGTH_TASKS)
+    assert tasks.takers('supervise') == ['phop', 'addition', 'igsm', 'group', 'variables']
+    assert tasks.takers('difficulty_start') == ['phop', 'addition', 'igsm', 'variables']
+    assert tasks.takers('train_examples') == tasks.takers('supervise')
+    assert tasks.takers('vocab_size') == ['tokens'] and tasks.takers('n_embd') == []
 
 
-@pytest.mark.parametrize('p,length,n_letters', [
-    (1, 3, 2), (1, 8, 2), (3, 7, 4), (4, 32, 4), (9, 20, 5), (16, 256, 4)])
-def test_sampled_chains_give_p_hops_and_the_answer(p, length, n_letters):
-    task = PHop((p,), length, n_letters)
-    sampled = sample_phop(np.array([5], np.uint64), np.arange(300), p, length, n_letters)
-    for row in sampled.tolist():
-        assert hop_at(row[:-1], length, p) == row[-1]
-    batch = PHop((p,), length, n_letters).batch(sampled, 'answer')
-    assert (batch.targets[:, :-1] == IGNORE).all() and (batch.targets[:, -1] == sampled[:, -1]).all()
-    assert [task.solve(row) for row in batch.tokens.tolist()] == sampled[:, -1:].tolist()
+def test_the_length_tasks_are_in_the_dict_under_the_same_names():
+    assert {name: tasks.task_class(name) for name in LENGTH_TASKS} == LENGTH_TASKS
 
 
-def test_every_position_is_supervised_with_its_own_prefix():
-    task = PHop((2, 5), 24, 4, supervise='all')
-    batch = task.train_batch(seed=1, step=0, batch_size=40)
-    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
-        p = {task.none + 1: 2, task.none + 2: 5}[tokens[0]]
-        hops = hop_by_definition(tokens[1:].tolist(), p)
-        expected = [task.none if letter < 0 else letter for letter in hops]
-        assert targets.tolist() == [IGNORE, *expected]
+def test_every_configuration_makes_its_task(root):
+    """Those of one task alone; the others change what they are given after."""
+    paths = glob.glob(os.path.join(root, 'config', '**', '*.py'), recursive=True)
+    made = set()
+    for path in paths:
+        if os.path.basename(path).startswith('as_') or os.path.basename(path) in ('base.py', 'lengths.py'):
+            continue
+        config, _ = configure(Config, [path], '', extend=with_task)
+        tasks.make_task(config)
+        made.add(config.task)
+    assert len(paths) > 60 and made == set(tasks.TASKS)
 
 
-def test_sampler_is_not_lopsided():
-    """Letters, answers and the place of the chain are spread as the construction says."""
-    sampled = sample_phop(np.array([1], np.uint64), np.arange(20_000), 4, 32, 4)
-    assert np.abs(np.bincount(sampled[:, -1]) / 20_000 - 0.25).max() < 0.015
-    assert np.abs(np.bincount(sampled[:, :-1].ravel()) / (20_000 * 32) - 0.25).max() < 0.01
-    first = (sampled[:, :-2, None] == sampled[:, -2:-1, None]).argmax(1)  # where the last letter stood first
-    assert 1 < first.mean() < 6
+def modules_after(code, root):
+    result = subprocess.run([sys.executable, '-c', f'{code}\nimport sys\nprint(*sys.modules)'], cwd=root,
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
 
 
-def test_splits_are_disjoint_and_shared_by_all_seeds():
-    task = PHop((2,), 6, 4)  # few problems, so that overlap would be certain without the split
-    val = {row.tobytes() for row in task.eval_batch('val', 2, 0, 500).tokens}
-    test = {row.tobytes() for row in task.eval_batch('test', 2, 0, 500).tokens}
-    train = {row.tobytes() for seed in range(3) for row in task.train_batch(seed, 0, 2000).tokens}
-    assert len(train) > 300
-    assert not train & val and not train & test and not val & test
+def test_a_problem_is_imported_only_when_it_is_asked_for(root):
+    loaded = modules_after('import tasks', root)
+    assert not {name for name in loaded if name.split('.')[0] in ('torch', 'numpy', 'problems')}
+    loaded = modules_after("import tasks; tasks.task_class('addition')", root)
+    assert {name for name in loaded if name.startswith('problems.')} == {
+        'problems.addition', 'problems.task', 'problems.randomness'}
+    assert 'torch' not in modules_after("import tasks; tasks.takers('p')", root)
 
 
-def test_drawing_several_candidates_at_once_changes_no_example(monkeypatch):
-    """An example is the first of its attempts that belongs to the split, however many are drawn at once."""
-    found = []
-    for tries in (1, 3, 4):
-        monkeypatch.setattr(PHop, 'redraws_at_once', tries)
-        found.append([PHop((2, 3), 12, 4).examples(split, 5, np.arange(200), np.repeat([2, 3], 100))
-                      for split in ('train', 'val')])
-    for other in found[1:]:
-        assert all((a == b).all() for a, b in zip(found[0], other, strict=True))
-
-
-def test_split_shares():
-    tokens = np.random.default_rng(0).integers(0, 4, (40_000, 20)).astype(np.uint8)
-    shares = np.bincount(split_of(tokens)) / 40_000
-    assert np.abs(shares - [14 / 16, 1 / 16, 1 / 16]).max() < 0.006
-
-
-def test_a_space_too_small_to_split_is_an_error():
-    with pytest.raises(ValueError, match='too few distinct problems'):
-        task = PHop((1,), 3, 2)
-        for split in ('train', 'val', 'test'):
-            task.eval_batch(split, 1, 0, 1)
-
-
-@pytest.mark.parametrize('train_examples', [0, 500])
-def test_a_batch_is_the_same_however_it_is_shared_out(train_examples):
-    task = PHop((3, 5), 20, 4, supervise='all')
-    whole = task.train_batch(7, 11, 60, train_examples)
-    parts = [task.train_batch(7, 11, 60, train_examples, lo, hi) for lo, hi in ((0, 13), (13, 40), (40, 60))]
-    for i in range(2):
-        assert (np.concatenate([part[i] for part in parts]) == whole[i]).all()
-    assert (task.train_batch(8, 11, 60, train_examples).tokens != whole.tokens).any()
-
-
-def test_a_fixed_set_is_visited_once_an_epoch_in_new_order():
-    epochs = [np.concatenate([train_ids(3, step, 10, 50, 0, 10) for step in range(first, first + 5)])
-              for first in (0, 5)]
-    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
-    assert (epochs[0] != epochs[1]).any()
-    straddling = train_ids(3, 1, 40, 50, 0, 40)
-    assert len(set(straddling[:10])) == 10 and straddling.max() < 50
-
-
-def test_a_fixed_set_is_the_same_for_every_seed():
-    task = PHop((3,), 20, 4)
-    sets = [{row.tobytes() for step in range(4) for row in task.train_batch(seed, step, 25, 100).tokens}
-            for seed in (0, 1)]
-    assert sets[0] == sets[1] and len(sets[0]) == 100
-
-
-def test_each_p_joins_at_its_step():
-    task = PHop((1, 2, 4), 20, 4, starts=(0, 10, 20))
-    seen = [set(task.p_of(task.train_batch(0, step, 200).tokens)) for step in (0, 9, 10, 20)]
-    assert seen == [{1}, {1}, {1, 2}, {1, 2, 4}]
-
-
-def test_baselines():
-    """hop_1 = b, hop_2 = c, and b is the commonest letter: shortcuts are right on hop_1 only."""
-    example = letters_of('baebcabebdea')
-    for p, answer, right in ((1, 1, True), (2, 2, False)):
-        task = PHop((p,), 12, 5)
-        answers = task.baselines(task.batch(np.concatenate([example, [[answer]]], 1), 'answer'))
-        names = {name: bool(is_right[0]) for name, is_right in answers.items()}
-        assert names == {'majority letter': right, 'one hop': right}
-
-
-def test_text_round_trip():
-    task = PHop((1, 16), 40, 4)
-    assert task.decode(task.encode('16:abcad')) == '16:abcad'
-    for text in ('abcad', '3:abc', '16:abxd', '16:a', '16:' + 'ab' * 40):
-        with pytest.raises(ValueError):
-            task.encode(text)
-    assert PHop((4,), 40, 4).encode('dcba') == [3, 2, 1, 0]
+def test_a_task_in_a_file_of_its_own(tmp_path, monkeypatch):
+    """One file, one line in the dict, one configuration: options, splits, batches and baselines work."""
+    (tmp_path / 'echo_task.py').write_text(ECHO, encoding='utf-8')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(tasks.TASKS, 'echo', 'echo_task:Echo')
+    task = tasks.make_task(SimpleNamespace(task='echo', letters=(2, 3), width=10, train_examples=40))
+    assert 'echo' in tasks.takers('width') and 'echo' in tasks.takers('train_examples')
+    assert (task.vocab_size, task.block_size, task.starts) == (3, 10, (0, 0))
+    batch = task.train_batch(0, 0, 20)
+    assert batch.tokens.shape == (20, 10) and (batch.targets[:, -1] == batch.tokens[:, -1]).all()
+    assert task.solve(task.encode('abc')) == task.encode('c')
+    held_out = {row.tobytes() for row in task.eval_batch('test', 3, 0, 50).tokens}
+    trained = {row.tobytes() for step in range(4) for row in task.train_batch(0, step, 20).tokens}
+    assert len(trained) <= 40 and not trained & held_out
+    assert task.baselines(task.eval_batch('val', 3, 0, 30))['majority answer'].shape == (30,)

@@ -8,18 +8,28 @@ import time
 import torch
 
 import train
-from engine import runtime as runtimes
-from engine.configurator import build
-from settings import Config
+from engine import runtime
+from settings import make_config
 
 TIMES = ('ms_per_step', 'wait_ms_per_step', 'tokens_per_s', 'mfu')
-TINY = dict(stages='1x2', n_embd=16, n_head=2, p=(1, 2), length=8, supervise='all', max_steps=12,
-            warmup_steps=3, batch_size=10, log_interval=1, eval_interval=4, eval_examples=20,
-            checkpoint_interval=5, compile='False', data_workers=0, dtype='float32', device='cpu')
+TINY = dict(stages='1x2', n_embd=16, n_head=2, max_steps=12, warmup_steps=3, batch_size=10, log_interval=1,
+            eval_interval=4, eval_examples=20, checkpoint_interval=5, compile='False', data_workers=0,
+            dtype='float32', device='cpu')
+TINY_PHOP = dict(p=(1, 2), length=8, supervise='all')
+PARITY = dict(task='parity', stages='1x6', n_embd=32, n_head=4, positions='none', adaptive_loops=True,
+              input_injection=True, norm_each_loop=True, max_length=4, test_lengths=(2, 4, 6), interval=3,
+              decay_start=-1, batch_size=16)
+PARITY_NTP = PARITY | dict(adaptive_loops=False, answer='ntp', input_injection=False, norm_each_loop=False)
+
+
+def tiny(**changes):
+    """The configuration of a tiny run, of p-hop where `changes` name no other task."""
+    values = TINY | ({} if 'task' in changes else TINY_PHOP)
+    return make_config(values | changes)
 
 
 def run(out_dir, **changes):
-    config = build(Config, TINY | dict(out_dir=str(out_dir)) | changes)
+    config = tiny(out_dir=str(out_dir), **changes)
     train.main(config, [], ['train.py'])
     return str(out_dir)
 
@@ -47,21 +57,24 @@ def stop_at(monkeypatch, step):
     """As if a signal came during step `step`, which is number step - 1 from 0."""
     at, real = [0], train.lr_at
     monkeypatch.setattr(train, 'lr_at', lambda now, config: at.__setitem__(0, now) or real(now, config))
-    monkeypatch.setattr(runtimes.Stop, 'wanted', lambda self: at[0] >= step - 1)
+    monkeypatch.setattr(runtime.Stop, 'wanted', lambda self: at[0] >= step - 1)
 
 
-SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--p=2', '--length=16', '--supervise=all',
-         '--batch_size=24', '--max_steps=300', '--log_interval=1', '--eval_interval=50',
-         '--eval_examples=200', '--dtype=float32', '--checkpoint_interval=20', '--compile=False',
-         '--device=cpu']
+SMALL = ['--stages=1x3', '--n_embd=32', '--n_head=2', '--batch_size=24', '--max_steps=300',
+         '--log_interval=1', '--eval_interval=50', '--eval_examples=200', '--checkpoint_interval=20',
+         '--dtype=float32', '--compile=False', '--device=cpu']
+SMALL_PHOP = ['--p=2', '--length=16', '--supervise=all']
 
 
-def command(folder, *more):
-    return [sys.executable, 'train.py', *SMALL, f'--out_dir={folder}', *more]
+def command(folder, *options):
+    """The command line of a small run, of p-hop where the options name no other task."""
+    other_task = any(option.startswith('--task=') for option in options)
+    task = [] if other_task else SMALL_PHOP
+    return [sys.executable, 'train.py', *SMALL, *task, f'--out_dir={folder}', *options]
 
 
-def start(root, folder, *more):
-    return subprocess.Popen(command(folder, *more), cwd=root, stdout=subprocess.PIPE,
+def start(root, folder, *options):
+    return subprocess.Popen(command(folder, *options), cwd=root, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 

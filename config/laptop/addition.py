@@ -1,7 +1,9 @@
-"""n-ary addition at laptop scale: 2 or 4 operands of 2 digits; 3 operands are not seen in training.
+"""Addition at laptop scale: 2 or 4 operands of 2 digits. Sums of 3 operands are never seen in training.
 
-Different from the paper's recipe (config/addition.py): fewer operands and digits, and what
-config/laptop/base.py sets.
+    python train.py config/laptop/addition.py --stages=1x4 --out_dir=out/addition_1x4
+
+This differs from the recipe of the paper (config/addition.py) by fewer operands and digits and by what
+config/laptop/base.py sets. 4,000 steps of 256 take 20 to 25 minutes of one core for a model of depth 4.
 """
 from config.laptop.base import *
 

@@ -1,4 +1,7 @@
-"""What the laptop presets of A's tasks share: small models, AdamW, fewer steps, endless data."""
+"""What the laptop presets share: small models, AdamW, fewer steps, endless data.
+
+The tasks are those of Saunshi et al. 2025, on problems that are small enough for one core.
+"""
 n_embd = 128
 n_head = 4
 init_std = 0.06

@@ -1,7 +1,10 @@
 """Group composition at laptop scale: the product of 8 elements of S3 (6 elements, not commutative).
 
-An addition of this project, to show A's Theorem 5.1 in training: one layer looped log2 n = 3 times can
-compose n = 8 elements. The loss is on the product of every prefix.
+    python train.py config/laptop/group.py --stages=1x3 --out_dir=out/group_1x3
+
+This task is an addition of this project. It trains what Theorem 5.1 of Saunshi et al. 2025 constructs:
+one layer looped log2 n = 3 times can compose n = 8 elements. The loss is on the product of every prefix.
+3,000 steps of 128 take about 3 minutes of one core.
 """
 from config.laptop.base import *
 

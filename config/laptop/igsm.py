@@ -1,8 +1,13 @@
-"""i-GSM at laptop scale: up to 4 operations among at most 6 parameters, up to 1, 2, 3 and 4 in training.
+"""i-GSM at laptop scale: problems with up to 1, 2, 3 and 4 operations, among at most 6 parameters.
 
-Different from A's recipe (config/igsm.py): smaller problems, those with fewer operations first, a loss on
-every value that the text so far gives (with the loss on the answer alone nothing was learned), and what
-config/laptop/base.py sets. The learning rate was chosen on 4x1 (docs/log.md); all three models use it.
+    python train.py config/laptop/igsm.py --stages=1x4 --out_dir=out/igsm_1x4
+
+This differs from the recipe of Saunshi et al. 2025 (config/igsm.py): problems are smaller, those with
+fewer operations come first, the loss is on every value that the text so far determines (with the loss on
+the answer alone nothing was learned), and config/laptop/base.py sets the rest. The learning rate was
+chosen on 4x1 (docs/log.md); all three models use it. max_ops is the bound under which a problem is drawn:
+44% of the problems drawn with max_ops = 4 need one operation. 12,000 steps of 64 take 25 minutes of one
+core for a model of depth 4.
 """
 from config.laptop.base import *
 

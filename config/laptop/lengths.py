@@ -1,4 +1,7 @@
-"""What the laptop presets of Fan et al. 2025 share: narrower and faster than config/lengths/base.py."""
+"""What the laptop presets of the tasks of Fan et al. 2025 share.
+
+They are narrower and faster than config/lengths/base.py.
+"""
 from config.lengths.base import *
 
 n_embd = 64

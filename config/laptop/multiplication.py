@@ -1,4 +1,10 @@
-"""Multiplication at laptop scale; the paper's recipe is config/lengths/multiplication.py."""
+"""Multiplication at laptop scale; the recipe of Fan et al. 2025 is config/lengths/multiplication.py.
+
+    python train.py config/laptop/multiplication.py
+    python eval_tasks.py out/laptop/multiplication --examples=1000
+
+No run with this preset has been finished yet.
+"""
 from config.laptop.lengths import *
 
 task = 'multiplication'

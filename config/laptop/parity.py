@@ -1,4 +1,10 @@
-"""Parity at laptop scale: narrower, fewer steps and a higher rate than config/lengths/parity.py."""
+"""Parity at laptop scale: narrower, with fewer steps and a higher rate than config/lengths/parity.py.
+
+    python train.py config/laptop/parity.py
+    python eval_tasks.py out/laptop/parity --examples=1000
+
+6,000 steps of 64 take about 10 minutes of one core.
+"""
 from config.lengths.parity import *
 
 n_embd = 128

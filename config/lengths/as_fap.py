@@ -1,6 +1,10 @@
-"""After a task of B: full-answer prediction by 20 times the task's layers, no loops (B, Sec. 6.3).
+r"""The baseline FAP (Fan et al. 2025, Sec. 6.3).
 
-    python train.py config/lengths/parity.py config/lengths/as_fap.py --stages=20x1 --out_dir=out/parity_fap
+Full-answer prediction by 20 times the layers of the task, without loops. Give this file after that of a
+task:
+
+    python train.py config/lengths/parity.py config/lengths/as_fap.py \
+        --stages=20x1 --out_dir=out/lengths/parity_fap
 """
 from config.lengths.as_fixed import *
 

@@ -1,7 +1,9 @@
-r"""After a task of B: FAP with 20 pause tokens before the answer (B, Sec. 6.3).
+r"""The baseline FAP-Pause (Fan et al. 2025, Sec. 6.3).
 
-    python train.py config/lengths/parity.py config/lengths/as_fap_pause.py --stages=20x1 \
-        --out_dir=out/parity_fap_pause
+FAP with 20 pause tokens before the answer. Give this file after that of a task:
+
+    python train.py config/lengths/parity.py config/lengths/as_fap_pause.py \
+        --stages=20x1 --out_dir=out/lengths/parity_fap_pause
 """
 from config.lengths.as_fap import *
 

@@ -1,13 +1,19 @@
-"""B's recipe (Sec. 6.1, App. E and Table 2); the tasks differ from it by task, layers and interval.
+"""The recipe of Fan et al. 2025 (Sec. 6.1, App. E and Table 2).
 
-Stated in the paper: GPT-2 blocks without positions, 8 heads, width 256, the task's number of layers looped
-T(n) times with input injection, AdamW at 1e-4 with cosine decay to 0 once the longest training length is
-reached, batch 64, 100k steps, fresh data, uniform lengths.
-Not stated, so chosen here: feed-forward 4 x 256, layer norms and biases as in GPT-2, betas 0.9 and 0.99, no
-weight decay, a warmup of 100 steps, clipping at 1. The final norm ends every iteration, as in B's code.
+The files of the tasks differ from this one by task, layers and interval.
 
-A baseline is a second file after the task's: config/lengths/as_ntp.py, as_ntp_pause, as_ntp_loop, as_fap,
-as_fap_pause and as_looped_wo; those without loops have 20 times the task's layers, given by --stages.
+Stated in the paper: GPT-2 blocks without positions, 8 heads, width 256; the task's number of layers
+looped T(n) times with input injection; AdamW at 1e-4 with a cosine decay to 0 once the longest training
+length is reached; batches of 64, 100,000 steps, fresh data, uniform lengths, 5 seeds.
+
+Not stated, so chosen here: feed-forward 4 x 256, layer norms and biases as in GPT-2, betas 0.9 and 0.99,
+no weight decay, 100 steps of warmup, clipping at norm 1, no positions in the baselines either. The final
+norm ends every iteration, as in the authors' code, which has betas 0.9 and 0.999, weight decay 0.01 and
+no warmup (docs/deviations.md, D16).
+
+A baseline is a second file after that of the task: config/lengths/as_ntp.py, as_ntp_pause.py,
+as_ntp_loop.py, as_fap.py, as_fap_pause.py and as_looped_wo.py. Those without loops have 20 times the
+layers of the task, which --stages sets.
 """
 task = 'parity'
 stages = '1x20'  # the baselines' depth; each problem is looped T(n) times

@@ -1,8 +1,10 @@
-"""Binary sum by B's recipe: 3 layers, looped T(n) times, lengths 1 to 19, tested up to 24 (Fig. 4).
+"""Binary sum by the recipe of Fan et al. 2025: 3 layers looped T(n) times.
 
-    python train.py config/lengths/binary_sum.py && python eval_tasks.py out/binary_sum
+    python train.py config/lengths/binary_sum.py
+    python eval_tasks.py out/lengths/binary_sum
 
-B's code: 2 layers, 16 heads, interval 500.
+Problems of length 1 to 19 in training, up to 24 in the test (Fig. 4). The authors' code has 2 layers and
+16 heads and adds a length every 500 steps.
 """
 from config.lengths.base import *
 

@@ -1,6 +1,9 @@
-"""Copy by B's recipe: 2 layers, looped T(n) times, lengths 1 to 19, tested up to 30 (Fig. 4).
+"""Copy by the recipe of Fan et al. 2025: 2 layers looped T(n) times.
 
-    python train.py config/lengths/copy.py && python eval_tasks.py out/copy
+    python train.py config/lengths/copy.py
+    python eval_tasks.py out/lengths/copy
+
+Problems of length 1 to 19 in training, up to 30 in the test (Fig. 4).
 """
 from config.lengths.base import *
 

@@ -1,6 +1,9 @@
-"""Multiplication by B's recipe: 4 layers, looped T(n) times, lengths 1 to 11, tested up to 15 (Fig. 4).
+"""Multiplication by the recipe of Fan et al. 2025: 4 layers looped T(n) times.
 
-    python train.py config/lengths/multiplication.py && python eval_tasks.py out/multiplication
+    python train.py config/lengths/multiplication.py
+    python eval_tasks.py out/lengths/multiplication
+
+Problems of length 1 to 11 in training, up to 15 in the test (Fig. 4).
 """
 from config.lengths.base import *
 

@@ -1,8 +1,10 @@
-"""Parity by B's recipe: 1 layer, looped T(n) times, lengths 1 to 19, tested up to 50 (Fig. 4).
+"""Parity by the recipe of Fan et al. 2025: 1 layer looped T(n) times.
 
-    python train.py config/lengths/parity.py && python eval_tasks.py out/parity
+    python train.py config/lengths/parity.py
+    python eval_tasks.py out/lengths/parity
 
-B's code: 64 heads, interval 500.
+Problems of length 1 to 19 in training, up to 50 in the test (Fig. 4). The authors' code has 64 heads and
+adds a length every 500 steps.
 """
 from config.lengths.base import *
 

@@ -1,6 +1,9 @@
-"""Unique set by B's recipe: 3 layers, looped T(n) times, lengths 1 to 19, tested up to 30 (Fig. 4).
+"""Unique set by the recipe of Fan et al. 2025: 3 layers looped T(n) times.
 
-    python train.py config/lengths/unique_set.py && python eval_tasks.py out/unique_set
+    python train.py config/lengths/unique_set.py
+    python eval_tasks.py out/lengths/unique_set
+
+Problems of length 1 to 19 in training, up to 30 in the test (Fig. 4).
 """
 from config.lengths.base import *
 

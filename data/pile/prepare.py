@@ -20,12 +20,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 
 from tqdm import tqdm
 
-from engine.configurator import UserError, configure, one_line_errors
+from engine.configurator import Natural, Positive, configure
+from engine.errors import UserError, one_line_errors
 from engine.files import import_datasets
-from problems.text import END_OF_TEXT, GPT2, ShardWriter
+from problems.shards import ShardWriter
+from problems.text import END_OF_TEXT, GPT2
 
 SOURCE = 'monology/pile-uncopyrighted'
-SPLITS = {'train': 'train', 'val': 'validation'}  # ours: the source's
+SOURCE_SPLITS = {'train': 'train', 'val': 'validation'}  # by ours
 tokenizer = None  # one in each worker process
 
 
@@ -33,45 +35,48 @@ tokenizer = None  # one in each worker process
 class PrepareConfig:
     out: str = 'data/pile'           # folder of the shards
     revision: str = 'main'           # of the data set: a commit of it makes the shards reproducible
-    limit_tokens: int = 0            # stop the training split after so many; 0 takes all
-    val_tokens: int = 20_000_000     # of the validation split
-    shard_tokens: int = 100_000_000  # tokens of a shard: 200 MB
-    processes: int = 0               # that tokenise; 0 takes one a core
+    limit_tokens: Natural = 0        # stop the training split after so many; 0 takes all
+    val_tokens: Positive = 20_000_000      # of the validation split
+    shard_tokens: Positive = 100_000_000   # tokens of a shard: 200 MB
+    processes: Natural = 0           # that tokenise; 0 takes one a core
     data_files: str = ''             # TRAIN,VAL: local .jsonl files of the same shape instead of the hub
-
-    def check(self):
-        if min(self.limit_tokens, self.processes) < 0 or min(self.val_tokens, self.shard_tokens) < 1:
-            raise ValueError('limit_tokens and processes must not be negative, val_tokens and shard_tokens '
-                             'must be positive')
 
 
 def open_source(config, split: str):
     """The documents of a split as a stream of records with a field 'text'."""
     datasets = import_datasets()
+
     try:
         if config.data_files:
-            path = config.data_files.split(',')[list(SPLITS).index(split)]
-            return datasets.load_dataset('json', data_files=path, split='train', streaming=True)
-        return datasets.load_dataset(SOURCE, split=SPLITS[split], revision=config.revision, streaming=True)
+            paths = dict(zip(SOURCE_SPLITS, config.data_files.split(','), strict=True))
+            return datasets.load_dataset('json', data_files=paths[split], split='train', streaming=True)
+        name = SOURCE_SPLITS[split]
+        return datasets.load_dataset(SOURCE, split=name, revision=config.revision, streaming=True)
     except Exception as error:  # the hub's errors are many
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        first_line = str(error).partition('\n')[0]
+        reason = f'{type(error).__name__}: {first_line}'
         raise UserError(f'{config.data_files or SOURCE} could not be opened ({reason}); fetch its .jsonl '
                         'files elsewhere and name them by --data_files=TRAIN,VAL') from None
 
 
 def start_worker():
+    """Runs once in each worker process."""
     global tokenizer
     tokenizer = GPT2()
 
 
 def tokenise(texts: list[str]) -> list[tuple]:
     """(tokens uint16 with end-of-text, bytes) of each document."""
-    return [(np.append(tokenizer.encode(text), END_OF_TEXT['gpt2']).astype(np.uint16),
-             len(text.encode('utf-8', 'surrogatepass'))) for text in texts]
+    out = []
+    for text in texts:
+        tokens = np.append(tokenizer.encode(text), END_OF_TEXT['gpt2'])
+        n_bytes = len(text.encode('utf-8', 'surrogatepass'))
+        out.append((tokens.astype(np.uint16), n_bytes))
+    return out
 
 
 def chunks(records, size=64):
-    """Texts of successive documents, in lists."""
+    """Yields the texts of successive documents, in lists."""
     while texts := [record['text'] for record in itertools.islice(records, size)]:
         yield texts
 
@@ -80,7 +85,8 @@ def in_order(pool, function, items, ahead: int):
     """Yields function(item) in order, with `ahead` calls under way: the stream is not read further."""
     waiting = collections.deque()
     for item in items:
-        waiting.append(pool.apply_async(function, (item,)))
+        call = pool.apply_async(function, (item,))
+        waiting.append(call)
         if len(waiting) > ahead:
             yield waiting.popleft().get()
     for result in waiting:
@@ -89,19 +95,26 @@ def in_order(pool, function, items, ahead: int):
 
 def prepare(config, split: str, limit: int, pool):
     """Writes a split's shards up to the document that reaches `limit` tokens."""
-    header = dict(tokenizer='gpt2', vocab_size=END_OF_TEXT['gpt2'] + 1, source=config.data_files or SOURCE,
-                  revision=config.revision)
+    header = dict(
+        tokenizer='gpt2',
+        vocab_size=END_OF_TEXT['gpt2'] + 1,
+        source=config.data_files or SOURCE,
+        revision=config.revision,
+    )
     writer = ShardWriter(config.out, split, header, config.shard_tokens)
     if writer.finished:
         print(f'{config.out}: {split} is whole, {writer.written:,} tokens')
         return
+
     records = iter(open_source(config, split).skip(writer.documents))
-    results = in_order(pool, tokenise, chunks(records), 4 * (config.processes or os.cpu_count()))
+    processes = config.processes or os.cpu_count()
+    results = in_order(pool, tokenise, chunks(records), 4 * processes)
     with tqdm(total=limit or None, initial=writer.written, unit='token', unit_scale=True, desc=split) as bar:
         for document in itertools.chain.from_iterable(results):
             writer.add(*document)
-            bar.update(writer.written + writer.held - bar.n)
-            if limit and writer.written + writer.held >= limit:
+            n_tokens = writer.written + writer.held
+            bar.update(n_tokens - bar.n)
+            if limit and n_tokens >= limit:
                 break
     writer.finish()
     print(f'{config.out}: {split}, {writer.documents:,} documents, {writer.written:,} tokens')

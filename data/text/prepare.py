@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import sysconfig
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,8 +20,10 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from engine.configurator import UserError, configure, one_line_errors
-from problems.text import END_OF_TEXT, TOKENIZERS, ShardWriter
+from engine.configurator import Positive, configure
+from engine.errors import UserError, one_line_errors
+from problems.shards import ShardWriter
+from problems.text import END_OF_TEXT, TOKENIZERS
 
 SKIPPED = {'test', 'tests', 'idle_test', 'site-packages', 'dist-packages', '__pycache__', '.git'}
 ALIKE = 0.8  # a document is left out when this share of its lines stands in one that is kept
@@ -31,28 +34,33 @@ class PrepareConfig:
     tokenizer: Literal['bytes', 'gpt2'] = 'bytes'  # a token for every byte, or tiktoken's gpt2
     out: str = ''                    # folder of the shards (default: data/stdlib or data/NAME)
     val_share: float = 0.05          # of the documents (or packages) that go to validation
-    shard_tokens: int = 50_000_000   # tokens of a shard
+    shard_tokens: Positive = 50_000_000  # tokens of a shard
 
     def check(self):
-        if not 0 < self.val_share < 1 or self.shard_tokens < 1:
-            raise ValueError('val_share must be between 0 and 1, shard_tokens at least 1')
+        if not 0 < self.val_share < 1:
+            raise ValueError(f'val_share={self.val_share} must be between 0 and 1')
 
 
 def documents(roots: list[str], whole_packages: bool):
-    """(unit, text) of every text file under the roots, in the order of their paths."""
+    """Yields (unit, text) of every text file under the roots, in the order of their paths.
+
+    A unit is what goes to one split as a whole: a package of Python files or, without whole_packages, a file.
+    """
     for root in roots:
         if not os.path.isdir(root):
             raise UserError(f'{root} is not a folder')
         for folder, names, files in os.walk(root):
-            names[:] = sorted(name for name in names if name not in SKIPPED)
+            names[:] = sorted(set(names) - SKIPPED)  # os.walk goes into these
             for name in sorted(files):
-                path = os.path.join(folder, name)
-                relative = os.path.relpath(path, root).replace(os.sep, '/')
                 if whole_packages and not name.endswith('.py'):
                     continue
+
+                path = os.path.join(folder, name)
+                unit = os.path.relpath(path, root).replace(os.sep, '/')
+                if whole_packages:
+                    unit = unit.split('/')[0].removesuffix('.py')
                 text = read_text(path)
                 if text:
-                    unit = relative.split('/')[0].removesuffix('.py') if whole_packages else relative
                     yield unit, text
 
 
@@ -68,49 +76,81 @@ def read_text(path: str) -> str | None:
 
 def without_near_copies(items):
     """Leaves out a document of whose distinct lines, blank ones aside, ALIKE stand in one earlier."""
-    seen = {}  # hash of a line -> the documents that hold it
+    holders = {}  # hash of a line -> the documents that hold it
     for number, (unit, text) in enumerate(items):
-        lines = {hash(line.strip()) for line in text.splitlines() if line.strip()}
-        shared = {}
+        stripped = map(str.strip, text.splitlines())
+        lines = {hash(line) for line in stripped if line}
+
+        shared = Counter()  # lines, by the earlier document that holds them
         for line in lines:
-            for other in seen.get(line, ()):
-                shared[other] = shared.get(other, 0) + 1
+            shared.update(holders.get(line, ()))
         if shared and max(shared.values()) >= ALIKE * len(lines):
             continue
+
         for line in lines:
-            seen.setdefault(line, []).append(number)
+            holders.setdefault(line, []).append(number)
         yield unit, text
 
 
-def split_of(unit: str, val_share: float) -> str:
-    digest = int.from_bytes(hashlib.sha256(unit.encode('utf-8', 'surrogatepass')).digest()[:8], 'big')
-    return 'val' if digest < val_share * 2 ** 64 else 'train'
+def split_by_name(unit: str, val_share: float) -> str:
+    """'val' for a share of all units, by a hash of their names, else 'train'."""
+    name = unit.encode('utf-8', 'surrogatepass')
+    digest = hashlib.sha256(name).digest()
+    place = int.from_bytes(digest[:8], 'big')  # uniform below 2^64
+    return 'val' if place < val_share * 2 ** 64 else 'train'
+
+
+def hash_of(items: list[tuple]) -> str:
+    """SHA-256 of the documents (unit, text) in their order."""
+    digest = hashlib.sha256()
+    for unit, text in items:
+        digest.update(f'{unit}\0{text}\0'.encode('utf-8', 'surrogatepass'))
+    return digest.hexdigest()
+
+
+def write_documents(writer: ShardWriter, texts: list[str], tokenizer, end: int):
+    """Adds the texts that are not on disk yet to the shards of a split, the token `end` behind each."""
+    if writer.finished:
+        return
+    for text in texts[writer.documents:]:
+        n_bytes = len(text.encode('utf-8', 'surrogatepass'))
+        tokens = np.append(tokenizer.encode(text), end)
+        writer.add(tokens.astype(np.uint16), n_bytes)
+    writer.finish()
 
 
 def main(argv):
     config, roots = configure(PrepareConfig, argv, __doc__, positional='folders')
-    names = [os.path.basename(os.path.normpath(root)) for root in roots]
-    out = config.out or os.path.join('data', names[0] if names else 'stdlib')
-    source, revision = ' '.join(names), ''
-    if not roots:
-        source, revision = 'standard library', f'Python {platform.python_version()}'
-    kept = list(without_near_copies(documents(roots or [sysconfig.get_paths()['stdlib']], not roots)))
-    digest = hashlib.sha256()
+    if roots:
+        names = [os.path.basename(os.path.normpath(root)) for root in roots]
+        name = names[0]
+        source = ' '.join(names)
+        revision = ''
+        found = documents(roots, whole_packages=False)
+    else:
+        name = 'stdlib'
+        source = 'standard library'
+        revision = f'Python {platform.python_version()}'
+        found = documents([sysconfig.get_paths()['stdlib']], whole_packages=True)
+
+    out = config.out or os.path.join('data', name)
+    kept = list(without_near_copies(found))
+    texts = {'train': [], 'val': []}
     for unit, text in kept:
-        digest.update(f'{unit}\0{text}\0'.encode('utf-8', 'surrogatepass'))
-    tokenizer, end = TOKENIZERS[config.tokenizer](), END_OF_TEXT[config.tokenizer]
-    header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source,
-                  revision=f'{revision} val_share {config.val_share:g} sha256 {digest.hexdigest()}'.strip())
+        split = split_by_name(unit, config.val_share)
+        texts[split].append(text)
+
+    tokenizer = TOKENIZERS[config.tokenizer]()
+    end = END_OF_TEXT[config.tokenizer]
+    revision = f'{revision} val_share {config.val_share:g} sha256 {hash_of(kept)}'.strip()
+    header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source, revision=revision)
     for split in ('train', 'val'):
-        own = [text for unit, text in kept if split_of(unit, config.val_share) == split]
-        if not own:
+        n = len(texts[split])
+        if not n:
             raise UserError(f'no document for {split}: there are only {len(kept)}')
         writer = ShardWriter(out, split, header, config.shard_tokens)
-        for text in own[writer.documents:] if not writer.finished else ():
-            n_bytes = len(text.encode('utf-8', 'surrogatepass'))
-            writer.add(np.append(tokenizer.encode(text), end).astype(np.uint16), n_bytes)
-        writer.finish()
-        print(f'{out}: {split}, {len(own):,} documents, {writer.written:,} tokens')
+        write_documents(writer, texts[split], tokenizer, end)
+        print(f'{out}: {split}, {n:,} documents, {writer.written:,} tokens')
 
 
 if __name__ == '__main__':

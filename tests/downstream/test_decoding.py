@@ -7,15 +7,15 @@ import torch
 from downstream import decoding
 from downstream.decoding import Prefix, Prompt, answer_batch, batches, common_length
 from looped import LoopedGPT
-from model import GPTConfig
+from stages import ModelConfig
 
 STOPS = torch.arange(20) % 5 == 2
 
 
-def model_of(stages, positions='rope', **more):
-    config = GPTConfig(vocab_size=20, block_size=64, n_layer=0, n_head=2, n_embd=16, positions=positions,
-                       init_std=0.5)
-    return LoopedGPT(config, stages, torch.Generator().manual_seed(1), **more).eval()
+def model_of(stages, positions='rope', **options):
+    config = ModelConfig(stages=stages, vocab_size=20, block_size=64, n_head=2, n_embd=16, init_std=0.5,
+                         positions=positions, **options)
+    return LoopedGPT(config, torch.Generator().manual_seed(1)).eval()
 
 
 @torch.inference_mode()
@@ -41,7 +41,7 @@ def rows_of(count, seed, shared=9):
 def test_batches_with_a_prefix_give_what_one_prompt_at_a_time_gives(stages, n_loops, positions):
     """Rows of different lengths, that stop at different steps, sharing more or less than the prefix."""
     model = model_of(stages, positions)
-    rows = rows_of(24, 3)
+    rows = rows_of(10, 2)
     expected = [one_by_one(model, row, 12, n_loops) for row in rows]
     assert len({len(answer) for answer in expected}) > 1 and len(set(map(tuple, expected))) > 3
     for prefix in (rows[0][:6], rows[0][:9], [3, 3], []):  # shorter, as long, another, none
@@ -59,7 +59,7 @@ def test_fillers_change_no_logits(positions):
     rows = [torch.randint(20, (n,)).tolist() for n in (9, 5, 7)]
     cache = model.new_cache(3, 20)
     cache.begin_with(Prefix(model, prefix).cache)
-    tokens, fillers = decoding.padded(rows, 'cpu')
+    tokens, fillers = decoding.padded(rows, 0, 'cpu')
     cache.pad(fillers)
     first = model(tokens, cache=cache)
     second = model(torch.tensor([[3], [3], [3]]), cache=cache, last_only=True)
@@ -135,4 +135,3 @@ def test_common_length_against_brute_force():
         rows = [[rng.randrange(2) for _ in range(rng.randint(1, 6))] for _ in range(rng.randint(1, 4))]
         most = max(n for n in range(min(map(len, rows))) if len({tuple(row[:n]) for row in rows}) == 1)
         assert common_length(rows) == most
-    assert decoding.until_stop([1, 7, 7, 2], STOPS) == [1, 7]

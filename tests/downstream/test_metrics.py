@@ -381,7 +381,7 @@ def test_records_of_drop():
     ('The answer is Ann.', 'ann', 1)])
 def test_math_by_hand(prediction, gold, right):
     for golds in [gold], ['77', gold], [gold, '77'], ['Bob', gold], [gold, 'Bob']:
-        assert metrics.math(prediction, golds) == {'accuracy': right}
+        assert metrics.word_problem(prediction, golds) == {'accuracy': right}
 
 
 @pytest.mark.parametrize(('prediction', 'gold', 'right'), [

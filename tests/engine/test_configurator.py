@@ -9,7 +9,9 @@ from typing import Literal
 import pytest
 import torch
 
-from engine.configurator import UserError, configure
+from engine.configurator import Amount, Positive, configure
+from engine.errors import UserError
+from settings import Config, with_task
 
 
 @dataclass
@@ -63,9 +65,25 @@ def test_values_in_a_file_are_typed_too(tmp_path):
             configure(Example, [write(tmp_path, 'b.py', line)], '')
 
 
+@dataclass
+class Bounded:
+    count: Positive = 1
+    amount: Amount = 0.0
+
+
+@pytest.mark.parametrize('argument,says', [
+    ('--count=0', 'count takes a whole number, at least 1'), ('--amount=-0.5', 'a number, not negative'),
+    ('--amount=nan', 'a number'), ('--amount=inf', 'a number'), ('--amount=-inf', 'a number'),
+    (f'--count={2 ** 63}', 'whole number'), ('--amount=1e999', 'a number')])
+def test_bounds_and_finite_numbers(argument, says):
+    with pytest.raises(UserError, match=says):
+        configure(Bounded, [argument], '')
+    assert configure(Bounded, [f'--count={2 ** 63 - 1}', '--amount=1e300'], '')[0].amount == 1e300
+
+
 def test_a_row_file_builds_on_another(root):
-    from settings import Config
-    config, _ = configure(Config, [os.path.join(root, 'config', 'ghop_1x6.py')], '')
+    path = os.path.join(root, 'config', 'ghop_1x6.py')
+    config, _ = configure(Config, [path], '', extend=with_task)
     assert (config.stages, config.max_steps, config.p) == ('1x6', 200_000, (16,))
 
 
@@ -96,6 +114,8 @@ BAD = [  # arguments, what the line must name
     (['{tmp}/raises.py'], 'raises.py, line 1: ZeroDivisionError'),
     (['{tmp}/unknown.py'], "'stagse' in"),
     (['{tmp}/type.py'], 'n_embd takes a whole number'),
+    (['--learning_rate=nan'], 'a number, positive'),
+    (['--vocab_size=3'], 'the task needs 5'),
     (['{tmp}/binary.py'], 'UTF-8'),
     (['--n_embd=100'], 'multiple of n_head'),
     (['--n_embd=24', '--n_head=8'], 'even head size'),
@@ -116,16 +136,19 @@ BAD = [  # arguments, what the line must name
     (['--task=group', '--group=s9'], 's2 .. s5'),
     (['--task=variables', '--depths=9'], 'depths 0 to 4'),
     (['--p=2,4', '--difficulty_start=5,6'], 'difficulty_start'),
-    (['--supervise=values'], 'goes with task=igsm'),
+    (['--supervise=values'], 'one of answer, all, not'),
+    (['--operands=2'], 'operands is an option of task=addition, not of task=phop'),
+    (['--p=32', '--task=addition'], 'p is an option of task=phop, not of task=addition'),
+    (['--task=chess'], 'one of phop, addition'),
     (['--n_letters=1'], '2 to 26'),
     (['--block_size=10'], 'needs 256 tokens'),
     (['--stages=6x1', '--input_injection=True'], 'holds no loop'),
-    (['--truncate_loops=2'], 'input_injection'),
+    (['--truncate_loops=2'], 'unknown key'),
     (['--beta1=2'], 'beta1'),
     (['--init_std=-1'], 'init_std'),
     (['--weight_decay=-1'], 'weight_decay'),
     (['--seed=99999999999999'], 'seed'),
-    (['--task=group', '--difficulty_start=0'], 'difficulty_start'),
+    (['--task=group', '--difficulty_start=0'], 'option of task=phop, addition, igsm, variables, not of'),
     (['--p=2,4', '--difficulty_start=0,5', '--train_examples=100'], 'difficulty_start'),
     (['--wandb=True'], 'pip install wandb'),
     (['--resume=must'], 'no checkpoint at out/phop/ckpt.pt'),

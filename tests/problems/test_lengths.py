@@ -1,8 +1,7 @@
-"""B's six tasks against brute force written on text, and against the n-RASP-L programs."""
+"""The six tasks of Fan et al. 2025 against brute force written on text."""
 import numpy as np
 import pytest
 
-from problems import rasp
 from problems.lengths import LENGTH_TASKS, N_EOS
 from problems.task import IGNORE
 
@@ -26,7 +25,7 @@ def by_hand(task: str, query: list[str]) -> list[str]:
 
 
 def needed(task: str, query: list[str], n: int) -> int:
-    """T(n) as B defines it."""
+    """T(n) as the paper defines it."""
     return n * (2 if query[2] == '*' else 1) if task == 'multiplication' else n
 
 
@@ -36,7 +35,8 @@ def needed(task: str, query: list[str], n: int) -> int:
 def test_rows_are_what_brute_force_makes(name, answer, pause_tokens):
     """Tokens, targets, mask and T of lengths from 1 to beyond training, in a batch of mixed lengths."""
     adaptive = answer == 'fap'
-    task = LENGTH_TASKS[name](9, (1, 14), 0, answer, pause_tokens, adaptive)
+    task = LENGTH_TASKS[name](max_length=9, test_lengths=(1, 14), interval=0, answer=answer,
+                              pause_tokens=pause_tokens, adaptive_loops=adaptive)
     lengths = np.repeat([1, 2, 5, 9, 14], 40)
     batch = task.batch(task.examples('test', 0, np.arange(200), lengths))
     widths = []
@@ -73,33 +73,8 @@ def test_answers_of_odd_inputs(name, text, answer):
     assert task.solve(task.encode(text + '>')) == task.solve(task.encode(text))
 
 
-@pytest.mark.parametrize('name', LENGTH_TASKS)
-def test_labels_equal_the_programs_after_their_own_number_of_steps(name):
-    task, program = LENGTH_TASKS[name](12), rasp.PROGRAMS[name]
-    tokens = rasp.Tokens(task.words)
-    lengths = np.repeat([1, 2, 3, 7, 12], 25)
-    batch = task.batch(task.examples('test', 0, np.arange(125), lengths))
-    for row, target, n in zip(batch.tokens, batch.targets, lengths.tolist(), strict=True):
-        first = int((row == tokens.number.get('*')).argmax())
-        steps = rasp.steps_needed(name, n, first)
-        scored = target != IGNORE
-        assert (program(row, steps, tokens)[scored] == target[scored]).all()
-
-
-@pytest.mark.parametrize('name,steps', [('parity', 5), ('copy', 5), ('binary_addition', 6)])
-def test_the_number_of_steps_is_exact(name, steps):
-    """n for parity and copy, n + 1 for addition (B, Prop. 3.2 to 3.4): one less is wrong somewhere."""
-    task = LENGTH_TASKS[name](5)
-    batch = task.batch(task.examples('test', 0, np.arange(60), np.full(60, 5)))
-    tokens = rasp.Tokens(task.words)
-    for tried in (steps - 1, steps, steps + 1):
-        answers = np.array([rasp.PROGRAMS[name](row, tried, tokens) for row in batch.tokens])
-        all_right = ((answers == batch.targets) | (batch.targets == IGNORE)).all()
-        assert all_right == (tried == steps or name == 'parity' and tried > steps)
-
-
 def test_lengths_join_one_by_one_and_are_uniform():
-    task = LENGTH_TASKS['copy'](4, (), 10, 'fap')
+    task = LENGTH_TASKS['copy'](max_length=4, interval=10, adaptive_loops=True)
     for step, longest in ((0, 1), (9, 1), (10, 2), (29, 3), (30, 4), (99, 4)):
         assert set(task.train_batch(0, step, 200).loops.tolist()) == set(range(1, longest + 1))
     counts = np.bincount(task.train_batch(0, 50, 8000).loops)[1:] / 8000
@@ -107,7 +82,7 @@ def test_lengths_join_one_by_one_and_are_uniform():
 
 
 def test_symbols_and_forms_are_uniform():
-    unique, product = LENGTH_TASKS['unique_set'](8), LENGTH_TASKS['multiplication'](8)
+    unique, product = (LENGTH_TASKS[name](max_length=8) for name in ('unique_set', 'multiplication'))
     rows = unique.examples('train', 0, np.arange(4000), np.full(4000, 8))
     shares = np.bincount(rows[:, :8].ravel(), minlength=50) / 32_000
     assert shares.shape == (50,) and np.abs(shares - 0.02).max() < 0.004
@@ -116,9 +91,9 @@ def test_symbols_and_forms_are_uniform():
 
 
 def test_batches_differ_by_step_and_seed_and_join_from_parts():
-    task = LENGTH_TASKS['parity'](19)
+    task = LENGTH_TASKS['parity'](max_length=19, adaptive_loops=True)
     whole = task.train_batch(1, 30_000, 64)
-    parts = [task.train_batch(1, 30_000, 64, 0, *part) for part in ((0, 20), (20, 64))]
+    parts = [task.train_batch(1, 30_000, 64, *part) for part in ((0, 20), (20, 64))]
     assert np.concatenate([part.loops for part in parts]).tolist() == whole.loops.tolist()
     for part, rows in zip(parts, (slice(0, 20), slice(20, 64)), strict=True):
         width = part.tokens.shape[1]
@@ -135,3 +110,28 @@ def test_bad_prompts_say_what_is_possible(name, text, says):
     task = LENGTH_TASKS[name]()
     with pytest.raises(ValueError, match=says):
         task.solve(task.encode(text))
+
+
+@pytest.mark.parametrize('options,says', [
+    (dict(max_length=0), 'max_length=0, test_lengths=.*lengths are 1 to 1000'),
+    (dict(test_lengths=(5, 1001)), '1 to 1000'), (dict(interval=-1), 'interval=-1 must not be negative'),
+    (dict(pause_tokens=-1), 'pause_tokens=-1 must be 0 to 1000'), (dict(pause_tokens=1001), '0 to 1000'),
+    (dict(answer='ntp', adaptive_loops=True), 'adaptive_loops goes with answer=fap')])
+def test_bad_options_are_named(options, says):
+    with pytest.raises(ValueError, match=says):
+        LENGTH_TASKS['copy'](**options)
+
+
+def test_validation_looks_at_four_trained_lengths_and_the_test_at_those_given():
+    task = LENGTH_TASKS['copy'](max_length=19, test_lengths=(3, 40))
+    assert task.evaluated('val') == (1, 7, 13, 19) and task.evaluated('test') == (3, 40)
+    task = LENGTH_TASKS['copy'](max_length=2)
+    assert task.evaluated('val') == task.evaluated('test') == (1, 2)
+
+
+def test_the_commonest_answer_is_a_baseline():
+    task = LENGTH_TASKS['parity'](max_length=2)
+    batch = task.eval_batch('test', 2, 0, 101)
+    right = task.baselines(batch)['majority answer']
+    answers = batch.targets[batch.targets != IGNORE].reshape(101, -1)[:, 0]
+    assert right.sum() == max(np.bincount(answers)) and (right == (answers == answers[right][0])).all()

@@ -1,8 +1,10 @@
-"""Adafactor against transformers' and torch's."""
+"""Adafactor against transformers' and torch's; which parameters Muon and AdamW move."""
 import pytest
 import torch
 
-from adafactor import Adafactor
+from looped import LoopedGPT
+from optimizers import Adafactor, make_optimizer
+from settings import Config
 
 SHAPES = [(12, 7), (1, 5), (9,), (3, 4, 6)]
 
@@ -90,3 +92,27 @@ def test_no_value_leaves_the_device():
     optimizer = Adafactor([parameter], lr=1e-2)
     optimizer.step()
     assert optimizer.state[parameter]['step'] == 1
+
+
+def test_muon_moves_the_matrices_of_blocks_and_adamw_the_rest():
+    """The singular values of Muon's steps are alike, those of AdamW's are not."""
+    config = Config(stages='2x1', vocab_size=61, block_size=16, n_embd=32, n_head=2, optimizer='muon',
+                    learning_rate=0.01)
+    model = LoopedGPT(config, torch.Generator().manual_seed(0))
+    optimizer = make_optimizer(model, config)
+    held = [id(p) for group in optimizer.param_groups for p in group['params']]
+    assert sorted(held) == sorted(map(id, model.parameters()))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    tokens = torch.randint(0, 61, (32, 16))
+    model(tokens, tokens).backward()
+    optimizer.step()
+    for name, p in model.named_parameters():
+        step = p.detach() - before[name]
+        assert step.any(), name
+        if p.dim() == 2:
+            singular = torch.linalg.svdvals(step)
+            alike = singular.square().mean() > 0.5 * singular.max() ** 2
+            assert alike == name.startswith('blocks'), name
+            assert 0.0005 < step.square().mean().sqrt() < 0.02, 'the size of steps is that of AdamW'
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
