@@ -38,8 +38,8 @@ from regularizer import penalty, similarities
 
 # What may differ between a checkpoint and the run that goes on from it: nothing that shapes model or data.
 MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interval keep_interval resume '
-              'wandb dry_run device dtype compile max_steps micro_batch_size checkpoint_loops '
-              'data_workers').split()
+              'wandb dry_run dry_run_mfu device device_memory dtype compile max_steps micro_batch_size '
+              'checkpoint_loops data data_workers').split()
 
 
 def lr_at(step: int, config) -> float:
@@ -66,10 +66,10 @@ def backward(model, run, batch, n_targets: int):
     config = run.config
     tokens, targets, loops = run.runtime.put(batch)  # (B, T), (B, T), (B,) or None
     total = torch.zeros((), device=tokens.device)  # the loss stays on the device
-    starts = range(0, len(tokens), config.micro_batch_size)
-    for start in starts:
-        part = slice(start, start + config.micro_batch_size)
-        is_last = start == starts[-1]
+    n_parts = math.ceil(len(tokens) / config.micro_batch_size)
+    for i in range(n_parts):
+        part = slice(len(tokens) * i // n_parts, len(tokens) * (i + 1) // n_parts)
+        is_last = i == n_parts - 1
         if run.runtime.world > 1:
             model.require_backward_grad_sync = is_last  # gradients are summed over processes once a step
         with run.runtime.autocast():
@@ -102,6 +102,7 @@ class Run:
         self.step = 0
         self.tokens = 0  # seen by all processes
         self.best = []   # mean accuracy and loss of the best evaluation
+        self.deadline = math.inf  # seconds since the epoch
         self.saver = checkpoint.Saver()
 
     def path(self, name: str) -> str:
@@ -119,6 +120,7 @@ class Run:
             step=self.step,
             tokens=self.tokens,
             best=self.best,
+            deadline=self.deadline,
             rng=torch.get_rng_state(),
             config=asdict(self.config),
         ))
@@ -136,7 +138,7 @@ class Run:
             return
 
         # Whatever shapes the model or the data has to be as it was.
-        saved = checkpoint.load(path, self.runtime.device)
+        saved = checkpoint.load(path)
         for name, value in asdict(self.config).items():
             old = saved['config'].get(name, value)
             if name not in MAY_CHANGE and old != value:
@@ -144,14 +146,27 @@ class Run:
                                 'same, or another --out_dir')
 
         # All that the next step depends on.
-        self.model.load_state_dict(saved['model'])
-        self.optimizer.load_state_dict(saved['optimizer'])
-        if self.average:
-            self.average.load_state_dict(saved['average'])
+        try:
+            self.model.load_state_dict(saved['model'])
+            self.optimizer.load_state_dict(saved['optimizer'])
+            if self.average:
+                self.average.load_state_dict(saved['average'])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError):
+            raise UserError(f'{path} was made by another version of this project; use its commit, named in '
+                            f'{self.config.out_dir}/config.json') from None
         self.step = saved['step']
         self.tokens = saved['tokens']
         self.best = saved['best']
-        torch.set_rng_state(saved['rng'].cpu())
+        self.deadline = saved.get('deadline', math.inf)
+        torch.set_rng_state(saved['rng'])
+
+    def next_batch(self, batches):
+        """This process's part of the next step's batch; where none can be made, what there is is saved."""
+        try:
+            return next(batches)
+        except UserError:
+            self.save()
+            raise
 
     def is_due(self, name: str) -> bool:
         """Whether log, eval, checkpoint or keep is due now; at the last step all but keep are."""
@@ -193,7 +208,7 @@ def train(run: Run, batches, log: RunLog, stop):
 
         # This process's part of the batch; how many targets and tokens all parts hold.
         with meter.waiting():
-            batch = next(batches)
+            batch = run.next_batch(batches)
         if config.dropout:  # other masks in every step and process, the same after a resumption
             torch.manual_seed((config.seed * 1_000_003 + run.step) * 4096 + run.runtime.rank)
         n_scored = float((batch.targets != IGNORE).sum())
@@ -303,6 +318,8 @@ def main(config, files, argv):
         config.micro_batch_size = micro_batch(config, task, machine)
         run = Run(config, machine, task)
         run.restore()  # where there is something to go on from
+        stop.keep_deadline(run.deadline)
+        run.deadline = stop.deadline
         log = RunLog(run, argv)
         greet(run, log)
         if machine.compile:

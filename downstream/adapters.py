@@ -47,7 +47,7 @@ def load_language_model(name: str, checkpoint: str = 'ckpt.pt', device='cpu') ->
         model, tokenizer = load_gpt2(name.removeprefix('gpt2:'), device)
         return with_tokenizer(name, model, tokenizer, tokenizer.end, scale=1, step=0)
 
-    model, task, step, _ = load_model(name, device, checkpoint)
+    model, task, step, _ = load_model(name, device, checkpoint)  # without the configuration
     path = f'{name}/{checkpoint}'
     if task.per_token:
         scale = 1 if task.tokenizer == 'gpt2' else CHARACTERS_PER_TOKEN
@@ -67,7 +67,7 @@ def with_tokenizer(name: str, model, tokenizer, end: int, scale: int, step: int)
     def encode(text):
         return list(map(int, tokenizer.encode(text)))
 
-    texts = []
+    texts = []  # of each token alone
     for token in range(model.config.vocab_size):
         try:
             text = tokenizer.decode([token])
@@ -150,7 +150,7 @@ def from_gpt2(theirs) -> LoopedGPT:
         block_size=c.n_positions,
         n_embd=c.n_embd,
         n_head=c.n_head,
-        n_ff=c.n_inner or 0,
+        n_ff=c.n_inner or 0,  # both have 4 * n_embd where it is not given
         positions='learned',
         norm='layernorm',
         bias=True,
@@ -226,7 +226,7 @@ def rolling_loglikelihood(lm: LanguageModel, text: str, loops, batch_size: int, 
     """Log-likelihood of a whole text after the end of another, in the windows that the harness cuts."""
     from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
     windows = get_rolling_token_windows(lm.encode(text), lm.end, lm.model.config.block_size, 1)
-    pairs = list(map(make_disjoint_window, windows))
+    pairs = list(map(make_disjoint_window, windows))  # every token is scored once
     scores = loglikelihoods(lm, pairs, loops, batch_size, runtime)
     total = 0.0
     for score, _ in scores:
@@ -273,14 +273,15 @@ def generations(lm: LanguageModel, requests: list, loops, batch_size: int, runti
     max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's.
     """
     size = lm.model.config.block_size
-    groups = {}  # (until, tokens of an answer): prompts
+    # Requests with the same stops and length are answered together.
+    groups = {}  # (until, n_new): prompts
     for number, (context, options) in enumerate(requests):
         if options.get('do_sample') and options.get('temperature', 0) > 0:
             raise UserError('the harness asks for samples; this adapter decodes greedily')
         until = options.get('until') or []
         until = (until,) if isinstance(until, str) else tuple(until)
         n_new = min(options.get('max_gen_toks', 256), size // 2)
-        tokens = lm.encode(context)[-(size - n_new + 1):]
+        tokens = lm.encode(context)[-(size - n_new + 1):]  # the last new token is never read
         group = groups.setdefault((until, n_new), [])
         group.append(Prompt(number, tokens))
 

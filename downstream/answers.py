@@ -37,6 +37,7 @@ def fit_prompt(lm: LanguageModel, loaded: LoadedTask, number: int, n_new: int) -
     if room < 1:
         raise UserError(f'an answer of {n_new} tokens leaves no room for a prompt in a context of {size}; '
                         'lower --max_new_tokens')
+
     for dropped in range(len(loaded.shots) + 1):
         tokens = lm.encode(prompt_of(item, loaded.shots[dropped:]))
         if len(tokens) <= room:
@@ -54,6 +55,8 @@ def answer_task(lm: LanguageModel, name: str, loaded: LoadedTask, n_loops, confi
     settings = answer_settings(lm, name, loaded, n_loops, n_new, runtime)
     answers = read_answers([path, *parts_of(path)], settings)
     runtime.sum(0.0)  # all processes have read before any writes
+
+    # Compute what no file holds.
     if len(answers) < len(loaded.items):
         prompts = []
         for number in range(len(loaded.items)):
@@ -65,6 +68,7 @@ def answer_task(lm: LanguageModel, name: str, loaded: LoadedTask, n_loops, confi
     if not runtime.main:
         return []
 
+    # Make one file of the parts of all processes.
     parts = parts_of(path)
     answers = read_answers([path, *parts], settings)
     lines = score_answers(name, loaded, answers)
@@ -95,7 +99,7 @@ def generate_answers(lm: LanguageModel, name: str, prompts: list[FittedPrompt], 
     """Yields this process's share of the answers, a batch at a time."""
     by_number = {fitted.prompt.number: fitted for fitted in prompts}
     all_batches = batches([fitted.prompt for fitted in prompts], config.batch_size)
-    share = all_batches[runtime.rank::runtime.world]
+    share = all_batches[runtime.rank::runtime.world]  # every process gets long and short prompts
     stops = lm.stops(('\n',))  # an answer is one line
 
     with torch.inference_mode(), runtime.autocast():
@@ -127,7 +131,7 @@ def generate_answers(lm: LanguageModel, name: str, prompts: list[FittedPrompt], 
 def common_beginning(prompts: list[FittedPrompt]) -> list[int]:
     """The tokens that all prompts with all of their shots begin with."""
     rows = [fitted.prompt.tokens for fitted in prompts if not fitted.dropped]
-    if len(rows) < 2:
+    if len(rows) < 2:  # nothing to share
         return []
     return rows[0][:common_length(rows)]
 
@@ -165,7 +169,7 @@ def append_answers(path: str, settings: dict, answers):
     with open(path, 'a', encoding='utf-8') as file:
         for answer in answers:
             file.write(json_line(answer))
-            file.flush()
+            file.flush()  # a kill cuts one line at most
 
 
 def read_answers(paths: list[str], settings: dict) -> dict:

@@ -38,7 +38,7 @@ def from_triviaqa(record):
 
 
 def from_natural_questions(record):
-    return closed_book(record['question'] + '?', record['answer'])
+    return closed_book(record['question'] + '?', record['answer'])  # the data set has no question marks
 
 
 def from_web_questions(record):
@@ -84,7 +84,7 @@ def from_squad_v2(record):
 
 def from_drop(record):
     golds = metrics.drop_golds(record['answer'], record['validated_answers'])
-    answer = ', '.join(golds[0])
+    answer = ', '.join(golds[0])  # an answer may have several spans
     prompt = f"Passage: {record['passage']}\nQuestion: {record['question']}\nAnswer:"
     return [Item(prompt, f' {answer}', golds, record['passage'])]
 
@@ -95,7 +95,7 @@ def from_quac(record):
         record = convert_official_quac(record)
     title = f"{record['wikipedia_page_title']}, {record['section_title']}"
     context = record['context'].removesuffix('CANNOTANSWER').rstrip()
-    golds = record['answers']['texts']
+    golds = record['answers']['texts']  # a list for each turn
     shown = record['orig_answers']['texts']
     return open_book(title, context, record['questions'], golds, shown)
 
@@ -154,7 +154,7 @@ def from_mawps(record):
 
 def from_svamp(record):
     body = record['Body'].strip()
-    if not body.endswith(('.', '?', '!', ',')):
+    if not body.endswith(('.', '?', '!', ',')):  # many bodies end without a mark
         body += '.'
     return math_problem(f"{body} {record['Question']}", plain_number(record['Answer']))
 

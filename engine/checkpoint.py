@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 
-from engine.errors import UserError
+from engine.errors import UserError, in_one_line
 from engine.files import write_atomically
 from looped import LoopedGPT
 from tasks import make_task
@@ -18,8 +18,7 @@ def save(path: str, checkpoint: dict):
     try:
         write_atomically(path, lambda file: torch.save(checkpoint, file), 'wb')
     except (OSError, RuntimeError) as error:  # torch wraps the errors of the file it writes to
-        cause = error.__context__ if isinstance(error.__context__, OSError) else error
-        reason = getattr(cause, 'strerror', None) or str(cause).splitlines()[0]
+        reason = in_one_line(error) or str(error).splitlines()[0]
         raise UserError(f'{path} could not be saved: {reason}; a checkpoint from before is intact') from None
 
 
@@ -63,14 +62,22 @@ def copied(value):
     return value
 
 
-def load(path: str, device='cpu') -> dict:
-    """A checkpoint's dict; UserError where the file is missing, cut or not a checkpoint of this project."""
+def load(path: str) -> dict:
+    """A checkpoint's dict, on the CPU; UserError where the file is missing, cut or of another kind.
+
+    What the system refuses (permission, memory, a bad disk) is told in its own words.
+    """
     try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
+        with open(path, 'rb') as file:
+            checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except FileNotFoundError:
-        raise UserError(f'no checkpoint at {path}') from None
-    except Exception:  # whatever torch and pickle raise on a file that is cut or of another kind
-        raise UserError(f'{path} is not a readable checkpoint; delete it or name another folder') from None
+        others = sorted(name for name in os.listdir(os.path.dirname(path) or '.') if name.endswith('.pt'))
+        hint = f'; there is {", ".join(others)}: --checkpoint={others[0]}' if others else ''
+        raise UserError(f'no checkpoint at {path}{hint}') from None
+    except Exception as error:
+        if in_one_line(error):  # the system's: the file itself may be whole
+            raise
+        raise UserError(f'{path} is cut or is no checkpoint: {str(error).splitlines()[0]}') from None
     if not isinstance(checkpoint, dict) or not KEYS <= checkpoint.keys():
         raise UserError(f'{path} is no checkpoint of this project: it needs {", ".join(sorted(KEYS))}')
     return checkpoint
@@ -80,13 +87,14 @@ def load_model(folder: str, device='cpu', name: str = 'best.pt'):
     """(model in evaluation mode, task, step, config) of a run's folder, from its checkpoint alone."""
     if not os.path.isdir(folder):
         raise UserError(f'no folder {folder}; give the out_dir of a run, such as out/ghop_1x6')
-    checkpoint = load(os.path.join(folder, name), device)
+    checkpoint = load(os.path.join(folder, name))
     config = SimpleNamespace(**checkpoint['config'])
     try:
         task = make_task(config)
-        model = LoopedGPT(config).to(device)
-        model.load_state_dict(checkpoint['model'])
-    except (AttributeError, RuntimeError, ValueError):
+        with torch.device('meta'):  # no weights are drawn that would be written over
+            model = LoopedGPT(config)
+        model.load_state_dict(checkpoint['model'], assign=True)
+    except (AttributeError, RuntimeError, ValueError, TypeError):
         raise UserError(f'{folder}/{name} was made by another version of this project; use its commit, '
                         f'named in {folder}/config.json') from None
-    return model.eval(), task, checkpoint['step'], config
+    return model.to(device).eval(), task, checkpoint['step'], config

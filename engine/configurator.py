@@ -30,6 +30,8 @@ class Bounds(NamedTuple):
     text: str
 
 
+PATH = 'a path; ~ is the home folder'
+Path = Annotated[str, PATH]
 Natural = Annotated[int, Bounds(0, INT_MAX, 'not negative')]
 Positive = Annotated[int, Bounds(1, INT_MAX, 'at least 1')]
 Amount = Annotated[float, Bounds(0, math.inf, 'not negative')]
@@ -91,7 +93,7 @@ def read_argument(cls, arg: str) -> tuple[str, str]:
 def read_file(cls, path: str) -> dict:
     """The public names that a configuration file assigns, with their values."""
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:  # without the mark that some editors put first
             source = file.read()
     except OSError as error:
         raise UserError(f'configuration file {path}: {error.strerror} (in {os.getcwd()})') from None
@@ -151,6 +153,8 @@ def as_type(kind, value):
     if origin is Annotated:
         plain, bounds = args
         typed = as_type(plain, value)
+        if bounds == PATH:
+            return os.path.expanduser(typed)
         if not bounds.low <= typed <= bounds.high:
             raise ValueError
         return typed
@@ -193,7 +197,7 @@ def describe(kind) -> str:
     origin = typing.get_origin(kind)
     args = typing.get_args(kind)
     if origin is Annotated:
-        return f'{describe(args[0])}, {args[1].text}'
+        return args[1] if args[1] == PATH else f'{describe(args[0])}, {args[1].text}'
     if origin is typing.Literal:
         return 'one of ' + ', '.join(args)
     if origin is tuple:

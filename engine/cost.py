@@ -48,7 +48,9 @@ def on_meta(config) -> LoopedGPT:
 
 
 def micro_batch(config, task, runtime) -> int:
-    """Sequences at once of a device's share: as asked for, or the largest of equal parts that fits.
+    """Sequences at once of a device's share: as asked for, or that of the fewest parts that fit.
+
+    Parts differ by one sequence at most; half as many more parts are taken where that makes them equal.
 
     A GPU's memory holds it, and device_memory where that is set. On a CPU what a block keeps of it stays in
     the cache, if the gradients, which every part adds to, do too, and if all sequences are of one length
@@ -69,13 +71,25 @@ def micro_batch(config, task, runtime) -> int:
     small = 4 * model.count_parameters() <= CACHE
     cached = runtime.device.type == 'cpu' and task.fixed_size and small
 
-    for size in range(share, 1, -1):
-        if share % size == 0:
-            in_memory = activation_bytes(model, size, task.block_size, runtime.dtype) <= room
-            in_cache = not cached or block_bytes(model, size, task.block_size, runtime.dtype) <= CACHE
-            if in_memory and in_cache:
-                return size
-    return 1
+    def fits(size: int) -> bool:
+        in_memory = activation_bytes(model, size, task.block_size, runtime.dtype) <= room
+        in_cache = not cached or block_bytes(model, size, task.block_size, runtime.dtype) <= CACHE
+        return in_memory and in_cache
+
+    return math.ceil(share / fewest_parts(share, fits))
+
+
+def fewest_parts(share: int, fits) -> int:
+    """Into how few parts `share` sequences are cut so that each fits, at most half as many again if equal."""
+    fewest = share
+    for parts in range(1, share):
+        if fits(math.ceil(share / parts)):
+            fewest = parts
+            break
+    for parts in range(fewest, fewest + fewest // 2 + 1):
+        if share % parts == 0:
+            return parts
+    return fewest
 
 
 def held_bytes(model, config) -> int:

@@ -3,6 +3,8 @@ import signal
 
 from torch.utils.data import DataLoader, Dataset
 
+from engine.errors import UserError
+
 AHEAD = 4  # steps in a request to a worker: one at a time costs up to 5% of a step of 25 ms
 
 
@@ -40,7 +42,7 @@ def as_numpy(batch):
 def batches_ahead(run):
     """Yields batches from the run's step on, made ahead by worker processes, in order whatever their number.
 
-    Closing the generator ends the workers.
+    Closing the generator ends the workers. UserError where a worker is killed.
     """
     workers = run.config.data_workers
     loader = DataLoader(
@@ -52,5 +54,11 @@ def batches_ahead(run):
         worker_init_fn=leave_signals_to_the_parent,
         collate_fn=as_numpy,
     )
-    for batches in loader:
-        yield from batches
+    try:
+        for batches in loader:
+            yield from batches
+    except RuntimeError as error:
+        if 'exited unexpectedly' not in str(error):
+            raise
+        raise UserError('a process that makes batches was killed (out of memory?); the run is saved up to '
+                        'here: --resume=auto goes on, --data_workers=0 takes no such process') from None

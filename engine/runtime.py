@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from engine.errors import UserError
+from engine.errors import UserError, ranks
 
 # Dense matmul peaks in FLOP/s by dtype, from the vendors' data sheets; what is not here gets no MFU.
 PEAK_FLOPS = {
@@ -93,13 +93,16 @@ class Runtime:
 
 
 class Stop:
-    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second ends the process at once."""
+    """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second Ctrl-C ends it at once.
 
-    def __init__(self, max_minutes: float):
+    A second SIGTERM does not: schedulers and torchrun both send one. `deadline`: seconds since the epoch.
+    """
+
+    def __init__(self, max_minutes: float = 0.0):
         self.signal = 0
         self.deadline = math.inf
         if max_minutes:
-            self.deadline = time.monotonic() + 60 * max_minutes
+            self.deadline = time.time() + 60 * max_minutes
 
     def __enter__(self):
         self.before = {}
@@ -113,10 +116,16 @@ class Stop:
 
     def remember(self, number, frame):
         self.signal = number
-        signal.signal(number, signal.SIG_DFL)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
 
     def wanted(self) -> bool:
-        return bool(self.signal) or time.monotonic() > self.deadline
+        return bool(self.signal) or time.time() > self.deadline
+
+    def keep_deadline(self, earlier: float):
+        """After a restart by torchrun the deadline of the first start holds: a limit is not begun anew."""
+        if restarts():
+            self.deadline = min(self.deadline, earlier)
 
     def exit_code(self) -> int:
         """Of a run that is not finished: 128 + signal, as a shell has it, or 75 (try again) for the limit."""
@@ -129,21 +138,23 @@ def join_processes(backend: str):
     After a restart the names in torchrun's store are put apart: gloo would find the addresses of the
     processes that died (torch 2.13).
     """
-    attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
-    if attempt == '0':
+    if not restarts():
         dist.init_process_group(backend)
         return
-    rank = int(os.environ['RANK'])
-    world = int(os.environ['WORLD_SIZE'])
-    port = int(os.environ['MASTER_PORT'])
-    store = dist.TCPStore(os.environ['MASTER_ADDR'], port, world, is_master=False)
-    store = dist.PrefixStore(f'restart_{attempt}', store)
+    rank, world, _ = ranks()
+    store = dist.TCPStore(os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), world, is_master=False)
+    store = dist.PrefixStore(f'restart_{restarts()}', store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+
+
+def restarts() -> int:
+    """How often torchrun has started the processes again."""
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0)
 
 
 def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     """Resolves the three choices and joins torchrun's processes, if that started us."""
-    world = int(os.environ.get('WORLD_SIZE', 1))
+    rank, world, _ = ranks()
     chosen = pick_device(device)
     if chosen.type == 'cpu':  # it warns of a CUDA toolkit without a GPU, which is nothing to do with us
         logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR)
@@ -152,7 +163,7 @@ def start(device='auto', dtype='auto', compile='auto') -> Runtime:
         device=chosen,
         dtype=pick_dtype(dtype, chosen),
         compile=compiled,
-        rank=int(os.environ.get('RANK', 0)),
+        rank=rank,
         world=world,
     )
     if world > 1:
@@ -171,7 +182,11 @@ def pick_device(choice: str) -> torch.device:
         raise UserError('device=cuda, but torch finds no CUDA device; use --device=cpu or --device=auto')
     if choice == 'cpu' or not torch.cuda.is_available():
         return torch.device('cpu')
-    device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)))
+    local_rank = ranks().local_rank
+    if local_rank >= torch.cuda.device_count():
+        raise UserError(f'process {local_rank} of this machine finds {torch.cuda.device_count()} GPUs; start '
+                        'as many processes as there are GPUs (--nproc_per_node)')
+    device = torch.device('cuda', local_rank)
     torch.cuda.set_device(device)
     return device
 

@@ -27,7 +27,7 @@ def make_demo(folders: list, config: PlotConfig):
 def table_rows(runs: list, paper: str = '') -> list:
     """A row for every run, with the numbers of the CSV file `paper` if one is given, then the baselines'."""
     published = published_accuracies(paper) if paper else {}
-    difficulties = sorted(set().union(*column(runs, 'accuracies')), key=float)  # some runs may lack some
+    difficulties = sorted(set().union(*column(runs, 'accuracies')), key=float)  # a run may lack some
     rows = []
     for run in runs:
         model = run['model']

@@ -15,7 +15,7 @@ from proofs.lemmas import BOUND, Head, Layer, Stream, add_argmax, add_gate, add_
 
 
 def layers_of(base: LoopedGPT) -> list:
-    """The blocks in order of use; ValueError if not of the class (Saunshi et al. 2025, App. B.1)."""
+    """The blocks in order of use; ValueError where the base is not as in Saunshi et al. 2025, App. B.1."""
     config = base.config
     choices = (config.norm, config.activation, config.positions)
     of_class = choices == ('none', 'relu', 'learned') and not config.input_injection

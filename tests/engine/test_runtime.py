@@ -2,48 +2,48 @@
 import pytest
 import torch
 
-from engine import runtime as runtimes
-from engine.configurator import UserError
+from engine import runtime
+from engine.errors import UserError
 from looped import LoopedGPT
-from model import GPTConfig
 from sample import generate
+from stages import ModelConfig
 
 CPU = torch.device('cpu')
 
 
 def test_without_a_compiler_compilation_is_off_and_says_why(monkeypatch):
-    assert runtimes.pick_compile('False') == (False, 'off')
+    assert runtime.pick_compile('False') == (False, 'off')
     monkeypatch.setenv('CXX', 'no-such-compiler')
     for choice in ('auto', 'True'):
-        assert runtimes.pick_compile(choice) == (False, 'off (no C++ compiler found)')
-    assert 'compile off (no C++ compiler found)' in runtimes.start(device='cpu').notes[0]
+        assert runtime.pick_compile(choice) == (False, 'off (no C++ compiler found)')
+    assert 'compile off (no C++ compiler found)' in runtime.start(device='cpu').notes[0]
 
 
 def test_precision_follows_the_hardware(monkeypatch):
     cases = (({'avx512_bf16': True}, 'bfloat16'), ({'amx_bf16': True}, 'bfloat16'), ({}, 'float32'))
     for found, dtype in cases:
         monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda found=found: found)
-        assert runtimes.pick_dtype('auto', CPU) == dtype
-        assert runtimes.pick_dtype('float32', CPU) == 'float32'
+        assert runtime.pick_dtype('auto', CPU) == dtype
+        assert runtime.pick_dtype('float32', CPU) == 'float32'
 
 
 def test_a_missing_gpu_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    assert runtimes.pick_device('auto') == CPU
+    assert runtime.pick_device('auto') == CPU
     with pytest.raises(UserError, match='no CUDA device'):
-        runtimes.pick_device('cuda')
+        runtime.pick_device('cuda')
 
 
 @pytest.mark.parametrize('world', [1, 2, 3, 7])
 def test_slices_cover_everything_once(world):
-    parts = [runtimes.Runtime(CPU, 'float32', False, rank, world).slice(20) for rank in range(world)]
+    parts = [runtime.Runtime(CPU, 'float32', False, rank, world).slice(20) for rank in range(world)]
     assert [i for lo, hi in parts for i in range(lo, hi)] == list(range(20))
     assert max(hi - lo for lo, hi in parts) - min(hi - lo for lo, hi in parts) <= 1
 
 
 def test_peaks_of_known_hardware_only(monkeypatch):
-    assert runtimes.Runtime(CPU, 'float32', False).peak_flops() is None
-    gpus = runtimes.Runtime(torch.device('cuda'), 'bfloat16', False, 0, 2)
+    assert runtime.Runtime(CPU, 'float32', False).peak_flops() is None
+    gpus = runtime.Runtime(torch.device('cuda'), 'bfloat16', False, 0, 2)
     for name, peak in (('NVIDIA H100 80GB HBM3', 2 * 989e12), ('NVIDIA A100-SXM4-80GB', 2 * 312e12),
                        ('NVIDIA L4', 2 * 121e12), ('NVIDIA L40S', None), ('Some other device', None)):
         monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device, name=name: name)
@@ -52,8 +52,8 @@ def test_peaks_of_known_hardware_only(monkeypatch):
 
 @pytest.mark.parametrize('tied', [False, True])
 def test_weights_for_inference_give_what_autocast_gives(tied):
-    model = LoopedGPT(GPTConfig(11, 16, 0, 2, 16, bias=True, tie_embeddings=tied, init_std=0.3), '2x2').eval()
-    tokens, runtime = torch.randint(0, 11, (3, 16)), runtimes.Runtime(CPU, 'bfloat16', False)
+    model = LoopedGPT(ModelConfig('2x2', 11, 16, 16, 2, bias=True, tie_embeddings=tied, init_std=0.3)).eval()
+    tokens, runtime = torch.randint(0, 11, (3, 16)), runtime.Runtime(CPU, 'bfloat16', False)
     with torch.inference_mode(), runtime.autocast():
         before = model(tokens)
         runtime.for_inference(model)
@@ -69,6 +69,6 @@ def test_weights_for_inference_give_what_autocast_gives(tied):
 
 
 def test_in_float32_the_weights_stay():
-    model = LoopedGPT(GPTConfig(11, 16, 0, 2, 16), '2x2')
-    assert runtimes.Runtime(CPU, 'float32', False).for_inference(model) is model
+    model = LoopedGPT(ModelConfig('2x2', 11, 16, 16, 2))
+    assert runtime.Runtime(CPU, 'float32', False).for_inference(model) is model
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
