@@ -27,7 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from engine import checkpoint, runtime
-from engine.cost import dry_run, micro_batch
+from engine.cost import dry_run, micro_batch, time_estimate
 from engine.evaluation import evaluate
 from engine.loader import batches_ahead
 from engine.logs import Meter, RunLog
@@ -103,6 +103,7 @@ class Run:
         self.tokens = 0  # seen by all processes
         self.best = []   # mean accuracy and loss of the best evaluation
         self.deadline = math.inf  # seconds since the epoch
+        self.notes = []  # what the console has to say of a resumption
         self.saver = checkpoint.Saver()
 
     def path(self, name: str) -> str:
@@ -141,6 +142,8 @@ class Run:
         saved = checkpoint.load(path)
         for name, value in asdict(self.config).items():
             old = saved['config'].get(name, value)
+            if name == 'max_steps' and old != value:
+                self.notes.append(f'max_steps was {old}: from here on the schedule is that of {value} steps')
             if name not in MAY_CHANGE and old != value:
                 raise UserError(f'{path} was made with {name}={old}, this run asks for {value}; use the '
                                 'same, or another --out_dir')
@@ -323,6 +326,7 @@ def main(config, files, argv):
         log = RunLog(run, argv)
         greet(run, log)
         if machine.compile:
+            torch._dynamo.config.optimize_ddp = False  # it cuts a compiled block in five at the Pile's width
             run.model.compile_blocks(task.fixed_size)
             if run.average:
                 run.evaluated.compile_blocks(task.fixed_size)
@@ -348,13 +352,15 @@ def greet(run: Run, log: RunLog):
     log.line(f'{config.out_dir}: {config.stages} on {config.task}, '
              f'{run.model.count_parameters():,} parameters, '
              f'{run.model.flops_per_token(run.task.block_size):,} training FLOPs a token')
-    for note in run.runtime.notes:
+    for note in (*run.runtime.notes, *run.notes):
         log.line(note)
     share = run.runtime.share(config.batch_size)
     if config.micro_batch_size < share:
         log.line(f'{share} sequences a process and step, {config.micro_batch_size} at a time')
     if run.step:
         log.line(f'resumed at step {run.step} of {config.max_steps}')
+    if run.runtime.main:
+        log.line(time_estimate(run.model, run.task, config, run.runtime, run.step))
 
 
 if __name__ == '__main__':

@@ -67,17 +67,18 @@ def load(path: str) -> dict:
 
     What the system refuses (permission, memory, a bad disk) is told in its own words.
     """
+    folder = os.path.dirname(path)
     try:
         with open(path, 'rb') as file:
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except FileNotFoundError:
-        others = sorted(name for name in os.listdir(os.path.dirname(path) or '.') if name.endswith('.pt'))
+        others = sorted(name for name in os.listdir(folder or '.') if name.endswith('.pt'))
         hint = f'; there is {", ".join(others)}: --checkpoint={others[0]}' if others else ''
         raise UserError(f'no checkpoint at {path}{hint}') from None
     except Exception as error:
         if in_one_line(error):  # the system's: the file itself may be whole
             raise
-        raise UserError(f'{path} is cut or is no checkpoint: {str(error).splitlines()[0]}') from None
+        raise UserError(f'{path} is cut or is no checkpoint of this project') from None
     if not isinstance(checkpoint, dict) or not KEYS <= checkpoint.keys():
         raise UserError(f'{path} is no checkpoint of this project: it needs {", ".join(sorted(KEYS))}')
     return checkpoint
@@ -94,6 +95,8 @@ def load_model(folder: str, device='cpu', name: str = 'best.pt'):
         with torch.device('meta'):  # no weights are drawn that would be written over
             model = LoopedGPT(config)
         model.load_state_dict(checkpoint['model'], assign=True)
+        if config.tie_embeddings:  # assigning has made two of one
+            model.head.weight = model.token_embedding.weight
     except (AttributeError, RuntimeError, ValueError, TypeError):
         raise UserError(f'{folder}/{name} was made by another version of this project; use its commit, '
                         f'named in {folder}/config.json') from None

@@ -9,6 +9,7 @@ from model import LOGITS_MAX
 from stages import effective_depth
 
 CACHE = 40e6  # bytes of a CPU's last cache that a block's activations may take
+SPEED_SHARE = 0.4  # of the speed of large matrix products that training reaches, about
 MEMORY_SHARE = 0.8  # of a device's memory, for parameters and activations; the rest is the allocator's
 
 
@@ -39,6 +40,18 @@ def dry_run(config, task):
           f'x {task.block_size}')
     print(f'memory a device    about {(held + kept) / 1e9:.2f} GB: parameters, gradients and optimizer '
           f'{held / 1e9:.2f}, activations of {micro} of {share} sequences at a time {kept / 1e9:.2f} at most')
+
+
+def time_estimate(model, task, config, runtime, step: int) -> str:
+    """How long the rest may take, by the machine's matrix products; which preset is meant for a laptop."""
+    tokens = (config.max_steps - step) * config.batch_size * task.block_size
+    flops = tokens * model.flops_per_token(task.block_size)
+    hours = flops / (SPEED_SHARE * runtime.product_flops() * runtime.world) / 3600
+    time = f'{hours:.1f} hours' if hours >= 1 else f'{60 * hours:.0f} minutes'
+    text = f'about {time} of training' + ('' if task.fixed_size else ' at most')
+    if hours > 24 and runtime.device.type == 'cpu':
+        text += '; the presets in config/laptop/ (make demo) are meant for a machine like this'
+    return text
 
 
 def on_meta(config) -> LoopedGPT:

@@ -51,3 +51,19 @@ def write_csv(path: str, rows: list[dict]):
 
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     write_atomically(path, write)
+
+
+def lock_folder(folder: str) -> int | None:
+    """A descriptor that keeps a run's folder to this process until it is closed; UserError if it is taken."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(f'another run is writing to {folder}; wait for its end, or name another '
+                        '--out_dir') from None
+    return descriptor

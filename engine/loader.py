@@ -54,8 +54,13 @@ def batches_ahead(run):
         worker_init_fn=leave_signals_to_the_parent,
         collate_fn=as_numpy,
     )
+    iterator = iter(loader)
+    if workers:
+        # torch's handler would raise the error of a killed worker in the middle of a step; without it the
+        # next call finds the worker gone.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        for batches in loader:
+        for batches in iterator:
             yield from batches
     except RuntimeError as error:
         if 'exited unexpectedly' not in str(error):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -13,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from engine.errors import UserError
-from engine.files import ROOT, write_atomically
+from engine.files import ROOT, lock_folder, write_atomically
 from stages import trained_loops
 
 METRICS = ('step', 'tokens', 'loss', 'lr', 'grad_norm', 'regularizer', 'ms_per_step', 'wait_ms_per_step',
@@ -55,6 +56,7 @@ class RunLog:
         self.metrics = None
         self.evaluations = None
         self.similarities = None
+        self.lock = None
         if self.main:
             self.open_folder(run, argv)
 
@@ -63,14 +65,13 @@ class RunLog:
             self.bar = tqdm(total=config.max_steps, initial=run.step, unit='step', dynamic_ncols=True)
         self.wandb = None
         if config.wandb and self.main:
-            import wandb
-            name = os.path.basename(config.out_dir)
-            self.wandb = wandb.init(project='looped-transformers', name=name, config=asdict(config))
+            self.wandb = start_wandb(run)
 
     def open_folder(self, run, argv):
         """Makes the run's folder with config.json and its CSV files; writes over what left no checkpoint."""
         try:
             os.makedirs(run.config.out_dir, exist_ok=True)
+            self.lock = lock_folder(run.config.out_dir)
             if not run.step and os.path.exists(run.path('best.pt')):
                 os.remove(run.path('best.pt'))
             if run.step < run.config.max_steps:
@@ -123,6 +124,8 @@ class RunLog:
     def close(self):
         if self.bar is not None:
             self.bar.close()
+        if self.lock is not None:
+            os.close(self.lock)
 
     def remote(self, row: dict, group: str):
         if self.wandb is not None:
@@ -177,6 +180,19 @@ class Meter:
         )
         self.restart()
         return row
+
+
+def start_wandb(run):
+    """The run at Weights & Biases; a resumed run goes on with its own, whose id is in the folder."""
+    import wandb
+    path = run.path('wandb_id.txt')
+    if not run.step or not os.path.exists(path):
+        write_atomically(path, lambda file: file.write(uuid.uuid4().hex))
+    with open(path, encoding='utf-8') as file:
+        run_id = file.read()
+    name = os.path.basename(run.config.out_dir)
+    return wandb.init(project='looped-transformers', name=name, id=run_id, resume='allow',
+                      config=asdict(run.config))
 
 
 def describe(row: dict) -> str:

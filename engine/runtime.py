@@ -81,6 +81,17 @@ class Runtime:
         """The largest part of n things that `slice` gives a process."""
         return -(-n // self.world)
 
+    def product_flops(self, size: int = 1024) -> float:
+        """FLOP/s of a product of size x size matrices in the dtype in use, the best of a few within 0.1 s."""
+        a = torch.ones(size, size, device=self.device, dtype=getattr(torch, self.dtype))
+        best = math.inf
+        end = time.perf_counter() + 0.1
+        while time.perf_counter() < end:
+            began = time.perf_counter()
+            (a @ a)[0, 0].item()  # waits for the device
+            best = min(best, time.perf_counter() - began)
+        return 2 * size ** 3 / best
+
     def peak_flops(self) -> float | None:
         """Matmul peak of all devices together in the dtype in use; None where unknown."""
         if self.device.type != 'cuda':

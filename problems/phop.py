@@ -20,28 +20,21 @@ def sample_phop(key, ids, p: int, length: int, n_letters: int):
     uniformly.
     """
     B = len(ids)
-    n_random = 2 * p + 1 + length
-    random16 = random_16(key, ids, n_random)
-    chain16 = random16[:, :p + 1]
-    place16 = random16[:, p + 1:2 * p + 1]
-    filler16 = random16[:, 2 * p + 1:]
+    random16 = random_16(key, ids, 2 * p + 1 + length)
+    chain16, place16, filler16 = np.split(random16, [p + 1, 2 * p + 1], axis=1)
 
     chain = draw_chain(chain16, n_letters)  # (B, p + 1)
     left = chain[:, p - 1::-1]              # (B, p), first letters of the pairs: c_{p-1} .. c_0
     right = chain[:, :0:-1]                 # (B, p), their second letters: c_p .. c_1
     pairs = draw_places(place16, length)    # (B, p), where each starts
 
+    rows = np.arange(B)[:, None]
     out = np.empty((B, length + 1), np.uint8)
     out[:, :length] = draw_fillers(filler16, left, pairs, n_letters)
+    out[rows, pairs] = left
+    out[rows, pairs + 1] = right
     out[:, length - 1] = chain[:, 0]
     out[:, length] = chain[:, p]
-
-    # pairs are written by their places in all rows joined to one
-    flat = out.ravel()
-    row_starts = np.arange(B) * (length + 1)
-    starts = pairs + row_starts[:, None]
-    flat[starts] = left
-    flat[starts + 1] = right
     return out
 
 
@@ -49,8 +42,7 @@ def draw_chain(random16, n_letters: int):
     """Letters c_0 .. c_p (B, p + 1) uint8, uniform among chains without equal neighbours."""
     steps = 1 + below(random16, n_letters - 1)
     steps[:, 0] = below(random16[:, 0], n_letters)
-    chain = steps.cumsum(1) % n_letters
-    return chain.astype(np.uint8)
+    return (steps.cumsum(1) % n_letters).astype(np.uint8)
 
 
 def draw_places(random16, length: int):
@@ -59,20 +51,16 @@ def draw_places(random16, length: int):
     A pair or a free letter takes one slot. Which slots hold pairs is a uniform subset, drawn by Floyd's
     algorithm on all rows at once.
     """
-    B = len(random16)
-    p = random16.shape[1]
+    B, p = random16.shape
     n_free = length - 1 - 2 * p
-    n_slots = n_free + p
-    taken = np.zeros((B, n_slots), bool)
+    taken = np.zeros((B, n_free + p), bool)
     slots = np.empty((B, p), np.int64)
     rows = np.arange(B)
 
     # the i-th pair takes one of slots 0 .. last, and `last` itself where another has that one
     for i in range(p):
         last = n_free + i
-        slot = random16[:, i].astype(np.int64)
-        slot *= last + 1
-        slot >>= 16
+        slot = below(random16[:, i], last + 1)
         slot = np.where(taken[rows, slot], last, slot)
         taken[rows, slot] = True
         slots[:, i] = slot
@@ -86,21 +74,18 @@ def draw_fillers(random16, left, pairs, n_letters: int):
     Between the pair of hop t and what it refers to, any letter but c_{t-1} may stand; before the leftmost
     pair, any. So what a filler must avoid changes at each pair's second letter: c_{p-1}, .., c_0.
     """
-    B = len(random16)
-    length = random16.shape[1]
-
-    # regions of equal letters, one above the letter that must be avoided; the leftmost avoids none
+    B, length = random16.shape
     zero = np.zeros((B, 1), np.uint8)
     end = np.full((B, 1), length)
+
+    # regions of equal letters, one above the letter that must be avoided; the leftmost avoids none
     bounds = np.concatenate([zero, pairs + 1, end], axis=1)   # (B, p + 2)
     above_avoided = np.concatenate([zero, left + 1], axis=1)  # (B, p + 1)
-    sizes = np.diff(bounds)
-    letters = np.repeat(above_avoided.ravel(), sizes.ravel())
+    letters = np.repeat(above_avoided.ravel(), np.diff(bounds).ravel())
     letters = letters.reshape(B, length)
 
     # steps from there lead to every other letter; uint8 below 0 is large, so the minimum is the remainder
-    steps = below(random16, n_letters - 1)
-    letters += steps.astype(np.uint8)
+    letters += below(random16, n_letters - 1).astype(np.uint8)
     letters = np.minimum(letters, letters - n_letters)
 
     # the leftmost region
@@ -108,8 +93,7 @@ def draw_fillers(random16, left, pairs, n_letters: int):
     longest = ends.max()
     is_leftmost = np.arange(longest) < ends
     free = below(random16[:, :longest], n_letters)
-    part = letters[:, :longest]
-    np.copyto(part, free, where=is_leftmost, casting='unsafe')
+    np.copyto(letters[:, :longest], free, where=is_leftmost, casting='unsafe')
     return letters
 
 
@@ -119,43 +103,35 @@ def hop(letters, p, n_letters: int):
     Saunshi et al. 2025, Def. A.1: find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), and find_p is its p-th
     power, here by repeated squaring.
     """
-    B = len(letters)
     power = find_1(letters, n_letters)  # (B, n + 1)
-    positions = np.arange(power.shape[1])
-    found = np.broadcast_to(positions, power.shape)
-    hops_left = np.array(p)
+    found = np.broadcast_to(np.arange(power.shape[1]), power.shape)
+    hops_left = np.array(p)[:, None]
 
     # p in binary: the powers 1, 2, 4, .. of find_1 that it holds, one after the other
     while hops_left.any():
         hopped = np.take_along_axis(power, found, 1)
-        is_odd = hops_left[:, None] % 2 == 1
-        found = np.where(is_odd, hopped, found)
+        found = np.where(hops_left % 2 == 1, hopped, found)
         hops_left = hops_left // 2
         power = np.take_along_axis(power, power, 1)
 
-    none = np.full((B, 1), -1)
+    none = np.full((len(letters), 1), -1)
     letters_from_0 = np.concatenate([none, letters], axis=1)  # (B, n + 1)
-    found = found[:, 1:]
-    return np.take_along_axis(letters_from_0, found, 1)
+    return np.take_along_axis(letters_from_0, found[:, 1:], 1)
 
 
 def find_1(letters, n_letters: int):
     """find_1 (B, n + 1) at positions counted from 1; 0 means none, and stays 0."""
-    B = len(letters)
-    n = letters.shape[1]
+    B, n = letters.shape
     positions = np.arange(1, n + 1)
-    size = (B, n + 1)
-    latest = np.zeros(size, np.int64)
-    out = np.zeros(size, np.int64)
+    latest = np.zeros((B, n + 1), np.int64)
+    before = latest[:, :-1]
+    out = np.zeros_like(latest)
 
     for letter in range(n_letters):
         is_letter = letters == letter
         seen = np.where(is_letter, positions, 0)
         np.maximum.accumulate(seen, axis=1, out=latest[:, 1:])  # where it stood last, up to each position
-        before = latest[:, :-1]
-        repeated = is_letter & (before > 0)
-        following = before + 1
-        np.copyto(out[:, 1:], following, where=repeated)
+        np.copyto(out[:, 1:], before + 1, where=is_letter & (before > 0))
     return out
 
 
@@ -178,30 +154,27 @@ class PHop(Task):
             raise ValueError(f'n_letters={self.n_letters}: p-hop takes 2 to 26 letters')
         if not self.p or min(self.p) < 1:
             raise ValueError(f'p={self.p}: p-hop takes one or several p, each at least 1')
-        most_hops = max(self.p)
-        least_length = 2 * most_hops + 1
-        if least_length > self.length:
-            raise ValueError(f'p={most_hops} hops do not fit into length={self.length}: they take at least '
-                             f'{least_length} letters, so p can be {(self.length - 1) // 2} at most')
+        most = max(self.p)
+        possible = (self.length - 1) // 2
+        if most > possible:
+            raise ValueError(f'p={most} hops do not fit into length={self.length}: they take at least '
+                             f'{2 * most + 1} letters, so p can be {possible} at most')
 
         self.set_difficulties('p', self.p)
         self.n_prefix = 1 if len(self.p) > 1 else 0  # tokens before the letters: p, where there are several
         self.letters = string.ascii_lowercase[:self.n_letters]
         self.none = self.n_letters
         self.first_p = self.none + 1
-        self.vocab_size = self.first_p
-        if self.n_prefix:
-            self.vocab_size += len(self.p)
+        self.vocab_size = self.first_p + self.n_prefix * len(self.p)
         self.block_size = self.n_prefix + self.length
 
     def draw(self, key, ids, difficulty):
         out = self.new_rows(len(ids))
         for p in np.unique(difficulty).tolist():
             rows = difficulty == p
-            sampled = sample_phop(key[rows], ids[rows], p, self.length, self.n_letters)
-            out[rows, self.n_prefix:] = sampled
             if self.n_prefix:
                 out[rows, 0] = self.token_of(p)
+            out[rows, self.n_prefix:] = sample_phop(key[rows], ids[rows], p, self.length, self.n_letters)
         return out
 
     def batch(self, rows, supervise):
@@ -214,9 +187,7 @@ class PHop(Task):
 
     def hops(self, tokens):
         """hop_p at every letter of tokens (B, T), `none` where there is none."""
-        p = self.p_of(tokens)
-        letters = tokens[:, self.n_prefix:]
-        hops = hop(letters, p, self.n_letters)
+        hops = hop(tokens[:, self.n_prefix:], self.p_of(tokens), self.n_letters)
         return np.where(hops < 0, self.none, hops)
 
     def token_of(self, p: int) -> int:
@@ -227,9 +198,7 @@ class PHop(Task):
         """p of each row (B,), from its first token where there are several."""
         if not self.n_prefix:
             return np.full(len(tokens), self.p[0])
-        index = tokens[:, 0] - self.first_p
-        known = np.array(self.p)
-        return known[index]
+        return np.array(self.p)[tokens[:, 0] - self.first_p]
 
     def solve(self, prompt: list[int]) -> list[int]:
         hops = self.hops(np.array([prompt]))
@@ -238,15 +207,10 @@ class PHop(Task):
     def baselines(self, batch: Batch) -> dict:
         """Right or wrong (B,) for shortcuts that do not hop p times: the commonest letter, a single hop."""
         letters = batch.tokens[:, self.n_prefix:]
-        alphabet = np.arange(self.n_letters)
-        is_letter = letters[:, :, None] == alphabet  # (B, length, n_letters)
+        is_letter = letters[:, :, None] == np.arange(self.n_letters)  # (B, length, n_letters)
         commonest = is_letter.sum(1).argmax(1)
-        ones = np.ones(len(letters), int)
-        hops = hop(letters, ones, self.n_letters)
-        return {
-            'majority letter': correct(batch, commonest),
-            'one hop': correct(batch, hops[:, -1]),
-        }
+        one_hop = hop(letters, np.ones(len(letters), int), self.n_letters)[:, -1]
+        return {'majority letter': correct(batch, commonest), 'one hop': correct(batch, one_hop)}
 
     def encode(self, text: str) -> list[int]:
         """'abcab', or with several p '4:abcab' -> tokens. ValueError where it is no such prompt."""
@@ -263,12 +227,10 @@ class PHop(Task):
 
         tokens = [self.letters.index(letter) for letter in letters]
         if self.n_prefix:
-            token = self.token_of(int(head))
-            tokens.insert(0, token)
+            tokens.insert(0, self.token_of(int(head)))
         return tokens
 
     def decode(self, tokens) -> str:
         """Letters as text, '-' for none, 'P:' for a token that gives p."""
-        names = [*self.letters, '-']
-        names += [f'{p}:' for p in self.p]
+        names = [*self.letters, '-', *(f'{p}:' for p in self.p)]
         return ''.join(names[token] for token in tokens)

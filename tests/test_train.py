@@ -4,17 +4,22 @@ import json
 import math
 import os
 import re
+import signal
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from training import PARITY, PARITY_NTP, assert_same_runs, rows, run, stop_at, tiny
 
+import settings
 import train
-from engine import checkpoint, runtime
+from engine import checkpoint, files, runtime
 from engine.configurator import configure
 from engine.errors import UserError
 from optimizers import make_optimizer
+from problems.phop import PHop
 from settings import Config, with_task
 from stages import parse_stages
 
@@ -95,7 +100,7 @@ def test_a_run_is_neither_written_over_nor_mixed_with_another(tmp_path):
         run(tmp_path / 'none', resume='must')
     with open(os.path.join(folder, 'ckpt.pt'), 'r+b') as file:
         file.truncate(1000)
-    with pytest.raises(UserError, match='not a readable checkpoint'):
+    with pytest.raises(UserError, match='is cut or is no checkpoint'):
         run(folder, resume='auto')
     assert not (tmp_path / 'none').exists()
 
@@ -188,3 +193,83 @@ def test_checkpoints_that_stay(tmp_path):
     assert first['step'] == 4 and not torch.equal(first['model']['head.weight'], last['model']['head.weight'])
     with pytest.raises(UserError, match='multiple of eval_interval'):
         tiny(keep_interval=6)
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    taken = files.lock_folder(str(folder))
+    with pytest.raises(UserError, match='another run is writing'):
+        run(folder)
+    assert os.listdir(folder) == []
+    os.close(taken)
+    run(folder)
+
+
+def test_another_number_of_steps_is_said(tmp_path, capsys):
+    folder = run(tmp_path / 'run', checkpoint_interval=4)
+    run(folder, resume='auto', max_steps=16)
+    assert 'max_steps was 12: from here on the schedule is that of 16 steps' in capsys.readouterr().out
+
+
+def test_wandb_goes_on_with_the_same_run(tmp_path, monkeypatch):
+    calls = []
+    logged = SimpleNamespace(log=lambda *_, **__: None)
+    fake = SimpleNamespace(init=lambda **options: calls.append(options) or logged)
+    monkeypatch.setitem(sys.modules, 'wandb', fake)
+    monkeypatch.setattr(settings, 'find_spec', lambda name: True)
+    folder = run(tmp_path / 'run', wandb=True)
+    run(folder, wandb=True, resume='auto', max_steps=16)
+    run(tmp_path / 'other', wandb=True)
+    assert calls[0]['id'] == calls[1]['id'] != calls[2]['id'] and calls[1]['resume'] == 'allow'
+
+
+def test_a_killed_worker_ends_in_a_line_and_a_checkpoint(tmp_path, monkeypatch):
+    real = PHop.train_batch
+
+    def train_batch(task, seed, step, *more):
+        if step == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(task, seed, step, *more)
+    monkeypatch.setattr(PHop, 'train_batch', train_batch)
+    with pytest.raises(UserError, match='was killed'):
+        run(tmp_path / 'run', data_workers=1, checkpoint_interval=100, eval_interval=100)
+    saved = checkpoint.load(str(tmp_path / 'run' / 'ckpt.pt'))
+    assert saved['step'] > 0
+    monkeypatch.undo()
+    run(tmp_path / 'run', resume='must', eval_interval=100, checkpoint_interval=100)
+    assert_same_runs(tmp_path / 'run', run(tmp_path / 'whole', eval_interval=100, checkpoint_interval=100))
+
+
+def test_a_checkpoint_of_other_keys_is_one_line(tmp_path):
+    folder = run(tmp_path / 'run')
+    path = os.path.join(folder, 'ckpt.pt')
+    for spoil in (lambda saved: saved['model'].popitem(), lambda saved: saved['optimizer'].pop('state'),
+                  lambda saved: saved['optimizer']['param_groups'].pop()):
+        saved = checkpoint.load(path)
+        whole = open(path, 'rb').read()
+        spoil(saved)
+        checkpoint.save(path, saved)
+        with pytest.raises(UserError, match='another version'):
+            run(folder, resume='auto', max_steps=16)
+        with open(path, 'wb') as file:
+            file.write(whole)
+
+
+def test_the_limit_of_minutes_holds_on_after_a_restart(monkeypatch):
+    stop = runtime.Stop(max_minutes=10)
+    first = stop.deadline
+    stop.keep_deadline(first - 300)
+    assert stop.deadline == first and not stop.wanted()
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '2')
+    stop.keep_deadline(first - 700)
+    assert stop.deadline == first - 700 and stop.wanted() and stop.exit_code() == 75
+
+
+def test_a_second_sigterm_does_not_end_the_process_and_a_second_ctrl_c_does():
+    with runtime.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wanted() and stop.exit_code() == 143
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL

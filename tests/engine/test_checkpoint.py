@@ -21,7 +21,7 @@ def test_a_checkpoint_of_another_version_is_said_to_be_one(tmp_path):
         checkpoint.load_model(folder)
     for junk in (b'hello world', b'.', b''):
         (tmp_path / 'run' / 'best.pt').write_bytes(junk)
-        with pytest.raises(UserError, match='not a readable checkpoint'):
+        with pytest.raises(UserError, match='is cut or is no checkpoint'):
             checkpoint.load_model(folder)
 
 

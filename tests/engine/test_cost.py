@@ -1,5 +1,6 @@
 """What a run takes, as --dry_run says it, and the micro-batch."""
 import glob
+import math
 import os
 from dataclasses import replace
 from types import SimpleNamespace
@@ -87,3 +88,28 @@ def test_on_a_cpu_the_micro_batch_of_a_small_model_stays_in_the_cache():
     assert fits <= cost.CACHE < too_large
     wide = replace(small, n_embd=1024, n_ff=4096)
     assert cost.micro_batch(wide, task, machine) == 100, 'gradients are larger than it'
+
+
+@pytest.mark.parametrize('share', [1, 2, 7, 64, 73, 74, 86, 103, 512])
+@pytest.mark.parametrize('most', [1, 2, 20, 33, 600])
+def test_parts_are_few_and_as_even_as_can_be(share, most):
+    """A GPU's share of 512 sequences on 5, 6, 7 or 8 GPUs: no cliff where it has no divisor that fits."""
+    parts = cost.fewest_parts(share, lambda size: size <= most)
+    fewest = math.ceil(share / most)
+    assert fewest <= parts <= 1.5 * fewest
+    assert share % parts == 0 or parts == fewest
+    sizes = [share * (i + 1) // parts - share * i // parts for i in range(parts)]
+    assert max(sizes) <= most and max(sizes) - min(sizes) <= 1
+
+
+def test_the_time_that_a_run_may_take():
+    config, task = resolved(make_config({}))
+    model = cost.on_meta(config)
+    flops = model.flops_per_token(256) * 256 * config.batch_size * config.max_steps
+    machine = SimpleNamespace(world=2, device=torch.device('cpu'), product_flops=lambda: flops / 3600)
+    text = cost.time_estimate(model, task, config, machine, step=0)
+    assert text == 'about 1.2 hours of training'  # 1 / (0.4 x 2 processes)
+    machine.product_flops = lambda: flops / 3600 / 30
+    assert 'about 37.5 hours' in cost.time_estimate(model, task, config, machine, step=0)
+    assert 'config/laptop' in cost.time_estimate(model, task, config, machine, step=0)
+    assert 'about 0 minutes' in cost.time_estimate(model, task, config, machine, step=config.max_steps)

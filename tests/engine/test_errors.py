@@ -1,4 +1,4 @@
-"""Causes that are not in the program end in one line and exit code 2; the environment is believed whole or not."""
+"""Causes outside of the program end in one line and exit code 2; torchrun's variables are believed whole."""
 import errno
 import os
 import subprocess
@@ -18,8 +18,8 @@ def test_torchruns_variables_are_believed_whole():
 
 
 @pytest.mark.parametrize('name,value', [
-    *((name, '') for name in TORCHRUN if name != 'WORLD_SIZE'), ('RANK', 'two'), ('RANK', '4'), ('RANK', '-1'),
-    ('LOCAL_RANK', '7'), ('WORLD_SIZE', 'x'), ('MASTER_PORT', '1.5')])
+    *((name, '') for name in TORCHRUN if name != 'WORLD_SIZE'), ('RANK', 'two'), ('RANK', '4'),
+    ('RANK', '-1'), ('LOCAL_RANK', '7'), ('WORLD_SIZE', 'x'), ('MASTER_PORT', '1.5')])
 def test_or_not_at_all(name, value):
     with pytest.raises(UserError, match=name):
         ranks(TORCHRUN | {name: value})
@@ -29,9 +29,9 @@ def test_or_not_at_all(name, value):
     (OSError(errno.ENOSPC, 'No space left on device', 'out/x.csv'), 'out/x.csv: No space left on device'),
     (PermissionError(errno.EACCES, 'Permission denied', 'ckpt.pt'), 'ckpt.pt: Permission denied'),
     (OSError(errno.EMFILE, 'Too many open files'), 'Too many open files'), (OSError(), 'OSError'),
-    (MemoryError(), 'out of memory'), (RuntimeError('CUDA out of memory. Tried\nmore'), 'CUDA out of memory. Tried'),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"), "DefaultCPUAllocator: can't allocate "
-     'memory: 8 bytes'), (UserError('do this'), 'do this')])
+    (MemoryError(), 'out of memory'), (RuntimeError('CUDA out of memory.\nmore'), 'CUDA out of memory.'),
+    (RuntimeError("can't allocate memory: 8 bytes"), "can't allocate memory: 8 bytes"),
+    (UserError('do this'), 'do this')])
 def test_the_systems_own_words(error, line):
     assert in_one_line(error) == line
 
@@ -39,7 +39,7 @@ def test_the_systems_own_words(error, line):
 def test_a_fault_of_the_program_keeps_its_traceback():
     assert in_one_line(ValueError('x')) is in_one_line(RuntimeError('shapes differ')) is None
     with pytest.raises(ZeroDivisionError), one_line_errors():
-        1 / 0
+        print(1 / 0)
 
 
 def test_a_wrapped_error_of_the_disk_is_told_as_one():

@@ -53,10 +53,10 @@ def test_peaks_of_known_hardware_only(monkeypatch):
 @pytest.mark.parametrize('tied', [False, True])
 def test_weights_for_inference_give_what_autocast_gives(tied):
     model = LoopedGPT(ModelConfig('2x2', 11, 16, 16, 2, bias=True, tie_embeddings=tied, init_std=0.3)).eval()
-    tokens, runtime = torch.randint(0, 11, (3, 16)), runtime.Runtime(CPU, 'bfloat16', False)
-    with torch.inference_mode(), runtime.autocast():
+    tokens, machine = torch.randint(0, 11, (3, 16)), runtime.Runtime(CPU, 'bfloat16', False)
+    with torch.inference_mode(), machine.autocast():
         before = model(tokens)
-        runtime.for_inference(model)
+        machine.for_inference(model)
         assert torch.equal(model(tokens), before)
         cache = model.new_cache(3, 16)
         steps = [model(tokens[:, i:i + 1], cache=cache) for i in range(16)]
