@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from downstream.fewshot import TASKS
-from engine.configurator import Positive, configure
+from engine.configurator import Path, Positive, configure
 from engine.errors import UserError, one_line_errors
 from engine.files import read_rows
 from engine.runtime import start
@@ -46,7 +46,7 @@ class BenchConfig:
     repeats: Positive = 9            # measurements of each method, in turn
     task: Literal[GENERATED] = 'math_depth1'    # downstream: whose prompts; a task that needs no download
     rows: tuple[str, ...] = ()       # rows: which of them (default: all)
-    out: str = ''                    # path without its ending (default: out/bench_MODE)
+    out: Path = ''                   # path without its ending (default: out/bench_MODE)
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'          # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'   # auto: bfloat16 where the hardware has it

@@ -11,69 +11,62 @@ Writes downstream.csv (a row for each task) into the run's folder and every answ
 import glob
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from difflib import get_close_matches
+from operator import itemgetter
 from statistics import mean
-from typing import Literal
+from typing import Annotated, Literal
 
-from downstream.fewshot import ALL, TASKS, LoadedTask, first_value_baseline, load_task, prompt_of
+from downstream.fewshot import ALL, TASKS, first_value_baseline, load_task, prompt_of
 from downstream.metrics import HUMAN_F1_MIN, mean_and_error
-from engine.configurator import configure
+from engine.configurator import INT_MAX, Bounds, Natural, Path, Positive, configure
 from engine.errors import UserError, one_line_errors
 from engine.files import read_rows, write_csv
 
 GROUP_SIZES = Counter(task.group for task in TASKS.values())  # tasks in each group
+Loops = Annotated[int, Bounds(0, 10 ** 6, '0 to 1,000,000')]
+Shots = Annotated[int, Bounds(-1, INT_MAX, '-1 or more')]
 
 
 @dataclass
 class DownstreamConfig:
     # --- what to evaluate
     tasks: tuple[str, ...] = ('all',)     # names of tasks or groups; all: the 19 of the paper
-    loops: tuple[int, ...] = ()           # loop counts (default: as trained)
-    checkpoint: str = 'ckpt.pt'           # ckpt.pt, best.pt, or all: every one that keep_interval left
-    shots: int = -1                       # examples in a prompt; -1: the task's own number
-    seed: int = 0                         # by which shots are drawn
-    limit: int = 0                        # the first so many items of each task; 0 is all
+    loops: tuple[Loops, ...] = ()         # loop counts (default: as trained)
+    checkpoint: str = 'best.pt'           # best.pt, ckpt.pt, or all: every one that keep_interval left
+    shots: Shots = -1                     # examples in a prompt; -1: the task's own number
+    seed: Natural = 0                     # by which shots are drawn
+    limit: Natural = 0                    # the first so many items of each task; 0 is all
     every_language: bool = False          # TyDi QA: all languages, not English alone
-    max_new_tokens: int = 0               # of an answer; 0: the task's own number
-    show: int = 0                         # print so many prompts of each task, and leave
+    max_new_tokens: Natural = 0           # of an answer; 0: the task's own number
+    show: Natural = 0                     # print so many prompts of each task, and leave
     # --- where the data is
-    data_dir: str = ''                    # folder of TASK/SPLIT.jsonl or .parquet, instead of the hub
+    data_dir: Path = ''                   # folder of TASK/SPLIT.jsonl or .parquet, instead of the hub
     revision: str = ''                    # commit of the hub's data set; goes with a single task
     # --- how
-    out_dir: str = ''                     # default: the run's folder
-    batch_size: int = 32                  # prompts at once
+    out_dir: Path = ''                    # default: the run's folder
+    batch_size: Positive = 32             # prompts at once
     share_prefix: bool = True             # compute what prompts share once; False changes the time alone
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'         # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'  # auto: bfloat16 where the hardware is fast at it
 
     def check(self):
-        if self.batch_size < 1 or min(self.limit, self.seed, self.max_new_tokens, self.show) < 0:
-            raise ValueError('batch_size must be at least 1; limit, seed, max_new_tokens, show not negative')
-        if self.shots < -1:
-            raise ValueError(f'shots={self.shots} must be -1 or more')
-        if self.loops and min(self.loops) < 0:
-            raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
-        if self.revision and (len(self.tasks) > 1 or self.tasks[0] not in TASKS):
-            raise ValueError('revision is a commit of one data set: name one task by --tasks')
-
         known = ['all', *TASKS, *GROUP_SIZES]
+        if not self.tasks:
+            raise ValueError('tasks is empty: name tasks or groups, or all')
         for name in self.tasks:
             if name not in known:
                 nearest = get_close_matches(name, known, 1, 0)[0]
                 raise ValueError(f'no task {name!r}; did you mean {nearest}?')
+        if self.revision and (self.data_dir or len(self.tasks) > 1 or self.tasks[0] not in TASKS):
+            raise ValueError('revision is a commit of one data set on the hub: name one task by --tasks, and '
+                             'no --data_dir')
 
     def task_names(self) -> list[str]:
         """The tasks to evaluate, in the order of the tables."""
-        wanted = set(self.tasks)
-        if 'all' in wanted:
-            wanted |= set(ALL)
-        names = []
-        for name, task in TASKS.items():
-            if name in wanted or task.group in wanted:
-                names.append(name)
-        return names
+        wanted = {*self.tasks, *(ALL if 'all' in self.tasks else ())}
+        return [name for name, task in TASKS.items() if name in wanted or task.group in wanted]
 
 
 if __name__ == '__main__':  # before torch is imported: errors and --help come at once
@@ -82,115 +75,102 @@ if __name__ == '__main__':  # before torch is imported: errors and --help come a
 
 import torch
 
-from downstream.adapters import LanguageModel, load_language_model
-from downstream.answers import answer_task
+from downstream.adapters import load_language_model
+from downstream.answers import answer_task, fit_prompt
 from engine.runtime import start
 from stages import sweepable, trained_loops
 
 
-def checkpoint_names(run: str, name: str) -> list[str]:
-    """The names of the checkpoints to evaluate, in the order of their steps."""
-    if name != 'all' or run.startswith('gpt2:'):
-        return [name]
-    paths = glob.glob(os.path.join(glob.escape(run), 'step_*.pt'))
-    if not paths:
-        raise UserError(f'{run} has no step_*.pt; train.py leaves them with --keep_interval')
-    return sorted(map(os.path.basename, paths))
-
-
-def load_with_shots(name: str, config: DownstreamConfig) -> LoadedTask:
-    """A task's items and shots as the configuration wants them."""
-    shots = TASKS[name].shots if config.shots < 0 else config.shots
-    return load_task(name, shots, config.seed, config.data_dir, config.revision, config.limit,
-                     config.every_language)
-
-
-def show_prompts(config: DownstreamConfig):
-    """Prints the first prompts of each task, as a model gets them, and the answers that would be right."""
+def load_tasks(config: DownstreamConfig) -> dict:
+    """{name: items and shots}, all records checked; UserError for a task where no answer would count."""
+    tasks = {}
     for name in config.task_names():
-        loaded = load_with_shots(name, config)
-        for item in loaded.items[:config.show]:
+        shots = TASKS[name].shots if config.shots < 0 else config.shots
+        loaded = load_task(name, shots, config.seed, config.data_dir, config.revision, config.limit,
+                           config.every_language)
+        if not any(is_counted(TASKS[name].score('', item.golds)) for item in loaded.items):
+            raise UserError(f'{name}: people agree on none of its {len(loaded.items)} questions')
+        tasks[name] = loaded
+    return tasks
+
+
+def is_counted(scores: dict) -> bool:
+    """QuAC's rule; other tasks count all of their questions."""
+    return scores.get('human_f1', 1) >= HUMAN_F1_MIN
+
+
+def show_prompts(tasks: dict, count: int):
+    """Prints the first prompts of each task, as a model gets them, and the answers that would be right."""
+    for name, loaded in tasks.items():
+        for item in loaded.items[:count]:
             print(f'=== {name}, {len(loaded.shots)} shots')
             print(prompt_of(item, loaded.shots))
             print(f'--- golds: {item.golds}\n')
 
 
-def evaluate_checkpoint(lm: LanguageModel, config: DownstreamConfig, runtime, folder: str):
-    """All tasks at all loop counts; each row goes to downstream.csv at once.
-
-    With --limit to downstream_limitN.csv, so that a quick look never takes the place of a whole evaluation.
-    """
-    base = os.path.join(folder, 'downstream')
-    if config.limit:
-        base += f'_limit{config.limit}'
+def evaluate_checkpoint(lm, tasks: dict, config: DownstreamConfig, runtime, base: str):
+    """All tasks at all loop counts: answers go to the folder `base`, each row to base.csv at once."""
+    lengths = {name: config.max_new_tokens or TASKS[name].max_new * lm.scale for name in tasks}
+    for name, loaded in tasks.items():  # finds out now what prompts have no room, or letters no token
+        fit_prompt(lm, loaded, 0, lengths[name])
 
     stages = lm.model.stages
-    for loops in config.loops or (trained_loops(stages),):
+    for loops in dict.fromkeys(config.loops) or (trained_loops(stages),):
         n_loops = loops if sweepable(stages) else None  # None: as the stage string says
-        rows = []
-        for name in config.task_names():
-            loaded = load_with_shots(name, config)
-            os.makedirs(base, exist_ok=True)
+        scores = defaultdict(list)  # of each group
+        for name, loaded in tasks.items():
             path = os.path.join(base, f'{name}_step{lm.step}_loops{loops}.jsonl')
-            answers = answer_task(lm, name, loaded, n_loops, config, runtime, path)
-
+            answers = answer_task(lm, name, loaded, n_loops, lengths[name], config, runtime, path)
             if runtime.main:
                 row = task_row(name, loaded, answers, lm.step, loops)
-                rows.append(row)
                 replace_row(f'{base}.csv', row)
                 print(row_in_words(row), flush=True)
+                scores[row['group']].append(row['score'])
 
-        if runtime.main:
-            print_group_means(rows)
+        for group, of_tasks in scores.items():
+            if len(of_tasks) == GROUP_SIZES[group]:  # the mean is the paper's where all are there
+                print(f'{group}: {100 * mean(of_tasks):.2f}%, mean of {len(of_tasks)} tasks')
 
 
 # --- rows of downstream.csv
 
-def task_row(name: str, loaded: LoadedTask, answers: list[dict], step: int, loops: int) -> dict:
-    """The scores of a task as a row; UserError where no answer counts."""
+def task_row(name: str, loaded, answers: list, step: int, loops: int) -> dict:
+    """The scores of a task as a row."""
     task = TASKS[name]
-    counted = [answer for answer in answers if answer.get('human_f1', 1) >= HUMAN_F1_MIN]  # QuAC's rule
-    if not counted:
-        raise UserError(f'{name}: people agree on none of its {len(answers)} questions')
-    score, error = mean_and_error(values_of(counted, task.metric))
-
-    return {
-        'step': step,
-        'loops': loops,
-        'task': name,
-        'group': task.group,
-        'shots': len(loaded.shots),
-        'count': len(counted),
-        'score': round(score, 6),
-        'standard_error': round(error, 6) if len(counted) > 1 else '',
-        'em': mean_of(counted, 'em'),
-        'f1': mean_of(counted, 'f1'),
-        'shots_dropped': sum(values_of(answers, 'dropped')),
-        'prompts_cut': sum(values_of(answers, 'cut')),
-        'baseline': first_value_baseline(name, loaded.items),
-        'source': loaded.source,
-    }
+    counted = list(filter(is_counted, answers))
+    score, error = mean_and_error(list(map(itemgetter(task.metric), counted)))
+    row = dict(step=step, loops=loops, task=name, group=task.group, shots=len(loaded.shots),
+               count=len(counted), score=round(score, 6),
+               standard_error=round(error, 6) if len(counted) > 1 else '', em='', f1='')
+    for metric in {'em', 'f1'} & counted[0].keys():
+        row[metric] = round(mean(map(itemgetter(metric), counted)), 6)
+    row['shots_dropped'] = sum(map(itemgetter('dropped'), answers))
+    row['prompts_cut'] = sum(map(itemgetter('cut'), answers))
+    row['baseline'] = first_value_baseline(name, loaded.items)
+    row['source'] = loaded.source
+    return row
 
 
-def values_of(answers: list[dict], key: str) -> list:
-    return [answer[key] for answer in answers]
-
-
-def mean_of(answers: list[dict], key: str) -> float | str:
-    """The mean of a score, '' where the task does not have it."""
-    if key not in answers[0]:
-        return ''
-    return round(mean(values_of(answers, key)), 6)
+def table_rows(path: str) -> list:
+    """The rows of downstream.csv, [] where there is none; UserError where it holds something else."""
+    rows = read_rows(path)
+    for number, row in enumerate(rows, start=2):
+        if None in row or not {'step', 'loops', 'task'} <= row.keys():
+            raise UserError(f'{path}, line {number}, is no row of this command; move the file away')
+    return rows
 
 
 def replace_row(path: str, row: dict):
-    """Writes the row into downstream.csv, in place of one of the same step, loops and task."""
-    key = [str(row[name]) for name in ('step', 'loops', 'task')]
-    rows = []
-    for old in read_rows(path):
-        if [old['step'], old['loops'], old['task']] != key:
-            rows.append(old)
-    write_csv(path, [*rows, row])
+    """Puts the row into downstream.csv, in place of one of the same step, loops and task.
+
+    A column that only rows of another version have stays.
+    """
+    rows = [row]
+    for old in table_rows(path):
+        if any(old[name] != str(row[name]) for name in ('step', 'loops', 'task')):
+            rows.insert(-1, old)
+    columns = dict.fromkeys([*row, *rows[0]], '')
+    write_csv(path, [columns | one for one in rows])
 
 
 def row_in_words(row: dict) -> str:
@@ -208,33 +188,36 @@ def row_in_words(row: dict) -> str:
     return text
 
 
-def print_group_means(rows: list[dict]):
-    """The mean of each group all of whose tasks are in the rows, as the paper takes it."""
-    groups = {}
-    for row in rows:
-        groups.setdefault(row['group'], []).append(row['score'])
-    for group, scores in groups.items():
-        if len(scores) == GROUP_SIZES[group]:
-            print(f'{group}: {100 * mean(scores):.2f}%, mean of {len(scores)} tasks')
-
-
 def main(config: DownstreamConfig, words: list[str]):
     if len(words) != 1:
         raise UserError(f'give one folder of a run, such as out/pile_12x2, not {len(words)}')
     if config.show:
-        return show_prompts(config)
+        return show_prompts(load_tasks(config), config.show)
     run = words[0]
     folder = config.out_dir or run
     if folder.startswith('gpt2:'):
         raise UserError('--out_dir=FOLDER says where the scores of a checkpoint of transformers go')
+    base = os.path.join(folder, f'downstream_limit{config.limit}' if config.limit else 'downstream')
 
+    # Everything is checked before the first prompt: the model, all records, what is written to.
     runtime = start(config.device, config.dtype, 'False')
-    for name in checkpoint_names(run, config.checkpoint):
+    checkpoints = [config.checkpoint]
+    if config.checkpoint == 'all' and not run.startswith('gpt2:'):
+        paths = glob.glob(os.path.join(glob.escape(run), 'step_*.pt'))
+        checkpoints = sorted(map(os.path.basename, paths))  # in the order of their steps
+        if not paths:
+            raise UserError(f'{run} has no step_*.pt; train.py leaves them with --keep_interval')
+    tasks = None
+    for name in checkpoints:
         lm = load_language_model(run, name, runtime.device)
         if config.loops and not sweepable(lm.model.stages):
             raise UserError(f'{run} has no one loop count, so --loops does not apply to it')
+        if tasks is None:
+            table_rows(f'{base}.csv')
+            tasks = load_tasks(config)
+            os.makedirs(base, exist_ok=True)
         runtime.for_inference(lm.model)
-        evaluate_checkpoint(lm, config, runtime, folder)
+        evaluate_checkpoint(lm, tasks, config, runtime, base)
     if runtime.world > 1:
         torch.distributed.destroy_process_group()
 

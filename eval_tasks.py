@@ -9,6 +9,7 @@ one for each step.
 """
 import os
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
@@ -16,13 +17,13 @@ from typing import Literal
 import torch
 
 from engine.checkpoint import load_model
-from engine.configurator import Natural, Positive, Rate, configure
+from engine.configurator import Natural, Path, Positive, Rate, configure
 from engine.errors import UserError, one_line_errors
-from engine.evaluation import evaluate, loop_counts_to_try
+from engine.evaluation import LoopCount, LoopCounts, evaluate, loop_counts_to_try
 from engine.files import write_csv
 from engine.logs import describe
 from engine.runtime import start
-from engine.stopping import LOOPS_MARGIN, LOOPS_MIN, evaluate_rules
+from engine.stopping import evaluate_rules
 from stages import is_looped
 
 BASELINE_BATCH = 10_000  # examples at a time
@@ -33,70 +34,59 @@ class EvalConfig:
     # --- what to evaluate
     checkpoint: str = 'best.pt'                        # file in the run's folder: best.pt or ckpt.pt
     split: Literal['test', 'val'] = 'test'             # examples never seen in training, either way
-    loops: tuple[int, ...] = ()                        # loop counts (default: 1 to twice the trained count)
+    loops: LoopCounts = ()                             # loop counts (default: 1 to twice the trained count)
     sweep: bool = True                                 # False: at the trained loop count only
     examples: Positive = 10_000                        # for each difficulty
     batch_size: Natural = 0                            # examples at a time; 0: 1000, of a text 16
-    loops_min: Positive = LOOPS_MIN                    # adaptive: no rule but the oracle stops before
-    loops_max: Natural = 0                             # adaptive: T_max; 0: 1.25 times the largest T tested
-    threshold: Rate = 0.001                            # adaptive: of the rule that stops below it, in nats
+    out_dir: Path = ''                                 # folder of what is written (default: that of the run)
+    # --- stopping rules, where loops adapt; the defaults are those of the code of Fan et al. 2025
+    loops_min: LoopCount = 1                           # no rule but the oracle stops before
+    loops_max: LoopCount = 0                           # T_max of all lengths; 0: T + loops_margin of each
+    loops_margin: LoopCount = 0                        # 0: 20, of multiplication and unique_set 30
+    group: Natural = 0                                 # problems that stop together; 0: all of a length
+    threshold: Rate = 0.001                            # of the rule that stops below it, in nats
     # --- where
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'    # auto: a GPU if there is one
     dtype: Literal['auto', 'float32', 'bfloat16'] = 'auto'  # auto: bfloat16 where the hardware is fast at it
 
     def check(self):
-        if self.loops_max and self.loops_max < self.loops_min:
-            raise ValueError(f'loops_max={self.loops_max} must be 0 or at least loops_min={self.loops_min}')
-        if self.loops and min(self.loops) < 0:
-            raise ValueError(f'loops={self.loops}: a loop count cannot be negative')
+        if self.loops_min < 1 or 0 < self.loops_max < self.loops_min:
+            raise ValueError(f'loops_min={self.loops_min} must be at least 1, and loops_max={self.loops_max} '
+                             '0 or no less than it')
 
 
 def main(argv):
     config, folders = configure(EvalConfig, argv, __doc__, positional='folder')
     if len(folders) != 1:
         raise UserError(f'give one folder of a run, such as out/ghop_1x6, not {len(folders)}')
-    folder = folders[0]
     runtime = start(config.device, config.dtype, 'False')
-    model, task, step, train_config = load_model(folder, runtime.device, config.checkpoint)
+    model, task, step, train_config = load_model(folders[0], runtime.device, config.checkpoint)
     runtime.for_inference(model)
-
     if config.loops and not is_looped(model.stages):
         raise UserError(f'{train_config.stages} holds no loop, so --loops does not apply to it')
+
+    config.out_dir = config.out_dir or folders[0]
+    os.makedirs(config.out_dir, exist_ok=True)
+    tempfile.TemporaryFile(dir=config.out_dir).close()  # refused now, not after the work
     config.examples = min(config.examples, task.available(config.split))
-    config.batch_size = config.batch_size or (16 if task.per_token else 1000)
+    config.batch_size = min(config.batch_size or (16 if task.per_token else 1000), config.examples)
 
     step_rows = []
     if task.adaptive_loops and not config.loops:
-        rows, step_rows = by_rule(model, task, runtime, config)
+        rows, step_rows = evaluate_rules(model, task, runtime, config)
     else:
-        rows = by_loops(model, task, runtime, config)
+        loop_counts = config.loops or (None,)
+        if config.sweep:
+            loop_counts = loop_counts_to_try(model.stages, config.loops)
+        rows = evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loop_counts)
     rows = [dict(step=step, split=config.split) | row for row in rows]
 
     if runtime.main:
         for row in rows:
             print(f"{train_config.stages}, {describe(row)}, {row['count']} {config.split} examples")
-        write_results(folder, task, config, rows, step_rows)
+        write_results(task, config, rows, step_rows)
     if runtime.world > 1:
         torch.distributed.destroy_process_group()
-
-
-def by_loops(model, task, runtime, config) -> list[dict]:
-    """Rows by difficulty and loop count."""
-    loop_counts = config.loops or (None,)
-    if config.sweep:
-        loop_counts = loop_counts_to_try(model.stages, config.loops)
-    return evaluate(model, task, runtime, config.split, config.examples, config.batch_size, loop_counts)
-
-
-def by_rule(model, task, runtime, config) -> tuple[list[dict], list[dict]]:
-    """Rows by length and stopping rule, and rows by length and step."""
-    loops_max = config.loops_max
-    if not loops_max:
-        longest = task.eval_batch(config.split, max(task.evaluated(config.split)), 0, 1000)
-        loops_max = int(LOOPS_MARGIN * longest.loops.max())
-    loops_max = max(loops_max, config.loops_min)
-    return evaluate_rules(model, task, runtime, config.split, config.examples, config.batch_size, loops_max,
-                          config.threshold, config.loops_min)
 
 
 def baseline_rows(task, split: str, examples: int) -> list[dict]:
@@ -105,8 +95,7 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
     for difficulty in task.evaluated(split):
         right_counts = Counter()
         for first in range(0, examples, BASELINE_BATCH):
-            last = min(first + BASELINE_BATCH, examples)
-            batch = task.eval_batch(split, difficulty, first, last)
+            batch = task.eval_batch(split, difficulty, first, min(first + BASELINE_BATCH, examples))
             for name, right in task.baselines(batch).items():
                 right_counts[name] += int(right.sum())
         for name, n_right in right_counts.items():
@@ -120,17 +109,17 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
     return rows
 
 
-def write_results(folder: str, task, config, rows: list[dict], step_rows: list[dict]):
-    """Writes the tables and the figure into the run's folder."""
+def write_results(task, config, rows: list[dict], step_rows: list[dict]):
+    """Writes the tables and the figure."""
     from plots.run_tables import loops_figure  # imports matplotlib, not needed before
 
     if step_rows:
-        write_csv(os.path.join(folder, 'steps.csv'), step_rows)
+        write_csv(os.path.join(config.out_dir, 'steps.csv'), step_rows)
     if config.split == 'test':
         baselines = baseline_rows(task, config.split, config.examples)
-        write_csv(os.path.join(folder, 'baselines.csv'), baselines)
-    write_csv(os.path.join(folder, f'{config.split}.csv'), rows)
-    loops_figure(folder, config.split)
+        write_csv(os.path.join(config.out_dir, 'baselines.csv'), baselines)
+    write_csv(os.path.join(config.out_dir, f'{config.split}.csv'), rows)
+    loops_figure(config.out_dir, config.split)
 
 
 if __name__ == '__main__':

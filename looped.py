@@ -39,10 +39,10 @@ class LoopedGPT(GPT):
                 x = self.run_each_sample(stage, blocks, x, rope, loops)
                 continue
 
-            last = self.first_state(stage, x)
+            h = self.first_state(stage, x)  # the state after no loop
             for state in self.iterations(stage, blocks, x, rope, loops, cache, slot):
-                last = state
-            x = last
+                h = state
+            x = h
             slot += len(blocks) * loops
         return x
 

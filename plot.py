@@ -15,6 +15,7 @@ that theory.py writes.
 
 Runs that differ by their seed only are one row or line: mean and spread over seeds.
 """
+import os
 import sys
 
 from engine.configurator import configure
@@ -46,6 +47,8 @@ def main(argv):
     config, words = configure(PlotConfig, argv, __doc__, positional='words')
     if len(words) < 2 or words[0] not in FIGURES:
         raise UserError(f'give a figure ({", ".join(FIGURES)}) and the folders of its runs')
+    if not os.path.basename(config.out):
+        raise UserError(f'out={config.out!r} names no file')
     make_figure = FIGURES[words[0]]
     make_figure(words[1:], config)
 

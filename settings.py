@@ -6,12 +6,15 @@ and those of its task (the fields of its class in problems/).
 import dataclasses
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import Annotated, Literal
 
-from engine.configurator import Amount, Decay, Natural, Positive, Rate, build
+from engine.configurator import INT_MAX, Amount, Bounds, Decay, Natural, Path, Positive, Rate, build
 from engine.errors import UserError
-from stages import ModelConfig, distinct_layers, is_looped, parse_stages
+from stages import ModelConfig, distinct_layers, effective_depth, is_looped, parse_stages
 from tasks import TASKS, make_task, takers, task_class
+
+Start = Annotated[int, Bounds(-1, INT_MAX, 'at least -1')]
+DEPTH_MAX = 100_000  # applications of a block; a model of more would not be built in minutes
 
 
 @dataclass
@@ -24,7 +27,7 @@ class Config(ModelConfig):
     learning_rate: Rate = 1e-3       # at its peak
     schedule: Literal['cosine', 'constant'] = 'cosine'    # after the warmup; cosine ends at 0
     warmup_steps: Natural = 100      # linear, from 0
-    decay_start: int = 0             # step where cosine begins; 0: after the warmup, -1: when all is drawn
+    decay_start: Start = 0           # step where cosine begins; 0: after the warmup, -1: when all is drawn
     max_steps: Positive = 2000       # steps of the whole run
     batch_size: Positive = 256       # sequences in a step, over all processes and micro-batches
     micro_batch_size: Natural = 0    # most sequences at once on a device; 0: as many as its memory holds
@@ -37,7 +40,7 @@ class Config(ModelConfig):
     regularize_k: Natural = 0        # k; above 0 the similarity of the layers is logged, whatever lambda is
     # --- the run
     seed: Natural = 0                # of weights and training data; evaluation sets are always the same
-    out_dir: str = ''               # folder of the run; default: out/ and the last configuration file's name
+    out_dir: Path = ''              # folder of the run; default: out/ and the last configuration file's name
     max_minutes: Amount = 0.0        # save and leave after so long; 0 is no limit
     log_interval: Positive = 10      # steps between rows of metrics.csv
     eval_interval: Positive = 500    # steps between evaluations on validation examples
@@ -58,6 +61,9 @@ class Config(ModelConfig):
         """Relations between fields; ValueError names the fields and what would do."""
         super().check()
         stages = parse_stages(self.stages)
+        if effective_depth(stages) > DEPTH_MAX:
+            raise ValueError(f'stages={self.stages} applies {effective_depth(stages):,} blocks; '
+                             f'at most {DEPTH_MAX:,} are possible')
         if self.seed >= 2 ** 31:
             raise ValueError(f'seed={self.seed} must be below 2^31')
         if self.dry_run_mfu > 1:
@@ -98,7 +104,7 @@ def with_task(values: dict):
     It says of the option of another task which tasks take it.
     """
     name = values.get('task', Config.task)
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         return Config  # converting `task` says which there are
     task = task_class(name)
     general = [field.name for field in dataclasses.fields(Config)]

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 import train
 from engine.checkpoint import load_model
-from engine.configurator import configure
+from engine.configurator import Path, configure
 from engine.errors import UserError, one_line_errors
 from engine.files import write_csv
 from plots.tables import column, group_rows, markdown_table
@@ -43,12 +43,12 @@ class TheoryConfig:
     theorems: tuple[str, ...] = ('5.1', '5.2', '5.3', '5.4', 'B')  # B: the programs of Fan et al. 2025
     inputs: int = 0                  # of a case that is not exhaustive; 0: 10,000, or 300 if not full
     steps: int = 2500                # to train the base model of Thm 5.2; 0 leaves it out
-    out: str = 'out/theory.csv'      # a row for each case; the products of Thm 5.1 go beside it
+    out: Path = 'out/theory.csv'     # a row for each case; the products of Thm 5.1 go beside it
 
     def check(self):
         if self.inputs < 0 or self.steps < 0:
             raise ValueError('inputs and steps must not be negative')
-        if not set(self.theorems) <= CASES.keys():
+        if not self.theorems or not set(self.theorems) <= CASES.keys():
             raise ValueError(f'theorems={",".join(self.theorems)}: there are {", ".join(CASES)}')
         if not self.inputs:
             self.inputs = 10_000 if self.full else 300

@@ -103,6 +103,7 @@ class Run:
         self.tokens = 0  # seen by all processes
         self.best = []   # mean accuracy and loss of the best evaluation
         self.deadline = math.inf  # seconds since the epoch
+        self.owes_evaluation = False  # a stop came while the present step was evaluated
         self.notes = []  # what the console has to say of a resumption
         self.saver = checkpoint.Saver()
 
@@ -122,6 +123,7 @@ class Run:
             tokens=self.tokens,
             best=self.best,
             deadline=self.deadline,
+            owes_evaluation=self.owes_evaluation,
             rng=torch.get_rng_state(),
             config=asdict(self.config),
         ))
@@ -161,6 +163,7 @@ class Run:
         self.tokens = saved['tokens']
         self.best = saved['best']
         self.deadline = saved.get('deadline', math.inf)
+        self.owes_evaluation = saved.get('owes_evaluation', False)
         torch.set_rng_state(saved['rng'])
 
     def next_batch(self, batches):
@@ -168,7 +171,8 @@ class Run:
         try:
             return next(batches)
         except UserError:
-            self.save()
+            if self.step:
+                self.save()
             raise
 
     def is_due(self, name: str) -> bool:
@@ -191,8 +195,8 @@ class FirstBadStep:
     def check(self):
         """Ends the run where there was one."""
         if self.step.item():
-            raise SystemExit(f'error: loss or gradient is not finite at step {self.step.item()}; '
-                             'lower --learning_rate, lengthen --warmup_steps or try --dtype=float32')
+            raise UserError(f'loss or gradient is not finite at step {self.step.item()}; '
+                            'lower --learning_rate, lengthen --warmup_steps or try --dtype=float32')
 
 
 def train(run: Run, batches, log: RunLog, stop):
@@ -202,8 +206,11 @@ def train(run: Run, batches, log: RunLog, stop):
     parameters = list(run.model.parameters())
     bad_step = FirstBadStep(run.runtime.device)
     meter = Meter(run)
+    if run.owes_evaluation:
+        evaluate_and_keep_best(run, log, stop)
+        run.save()
 
-    while run.step < config.max_steps:
+    while run.step < config.max_steps and not run.owes_evaluation:
         # The learning rate is a function of the step alone.
         lr = lr_at(run.step, config)
         for group in run.optimizer.param_groups:
@@ -218,7 +225,13 @@ def train(run: Run, batches, log: RunLog, stop):
         n_targets, n_tokens, stopping = run.runtime.sum(n_scored, batch.tokens.size, stop.wanted())
 
         # Forward and backward, in micro-batches.
-        loss = backward(wrapped, run, batch, n_targets)
+        try:
+            loss = backward(wrapped, run, batch, n_targets)
+        except Exception:
+            if not stop.signal:
+                raise
+            run.save()  # the signal ended the compiler too; this step has changed nothing yet
+            break
 
         # Clip, and step.
         grad_norm = torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
@@ -237,8 +250,8 @@ def train(run: Run, batches, log: RunLog, stop):
             log_step(run, log, meter, loss, n_targets, lr, grad_norm)
         with meter.paused():  # ms_per_step is that of training alone
             if run.is_due('eval'):
-                evaluate_and_keep_best(run, log)
-            if run.is_due('checkpoint') or stopping:
+                evaluate_and_keep_best(run, log, stop)
+            if run.is_due('checkpoint') or stopping or run.owes_evaluation:
                 run.save()
             if run.is_due('keep'):
                 run.save(f'step_{run.step:07d}.pt')
@@ -259,11 +272,17 @@ def log_step(run: Run, log: RunLog, meter: Meter, loss, n_targets, lr: float, gr
     log.step(row | meter.row())
 
 
-def evaluate_and_keep_best(run: Run, log: RunLog):
-    """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss."""
+def evaluate_and_keep_best(run: Run, log: RunLog, stop):
+    """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss.
+
+    Where a stop is wanted meanwhile, the run owes this evaluation to the next start.
+    """
     config = run.config
     size = min(config.micro_batch_size, config.eval_examples)  # examples at a time
-    rows = evaluate(run.evaluated, run.task, run.runtime, 'val', config.eval_examples, size)
+    rows = evaluate(run.evaluated, run.task, run.runtime, 'val', config.eval_examples, size, stop=stop.wanted)
+    run.owes_evaluation = rows is None
+    if run.owes_evaluation:
+        return
     # The mean over difficulties; a language model has a loss but no accuracy.
     accuracy = sum(row['accuracy'] or 0 for row in rows) / len(rows)
     loss = sum(row['loss'] for row in rows) / len(rows)
@@ -340,7 +359,7 @@ def main(config, files, argv):
 
     if machine.world > 1:
         dist.destroy_process_group()
-    if run.step < config.max_steps:
+    if run.step < config.max_steps or run.owes_evaluation:
         log.line(f'stopped at step {run.step} of {config.max_steps}; --resume=auto goes on from there')
         sys.exit(stop.exit_code())
     log.line(f'done: {run.step} steps, {config.out_dir}')

@@ -5,6 +5,10 @@ lm-evaluation-harness, an optional extra (pip install -e '.[harness]'), evaluate
 
     lm_eval.simple_evaluate(adapters.harness_model('out/pile_12x2', loops=2), tasks=['lambada_openai'])
 """
+import hashlib
+import os
+import sys
+from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,7 +16,7 @@ import torch
 
 from downstream.decoding import Prefix, Prompt, answer_batch, batches
 from engine.checkpoint import load_model
-from engine.errors import UserError
+from engine.errors import UserError, first_line
 from engine.runtime import start
 from looped import LoopedGPT
 from problems.text import END_OF_TEXT
@@ -20,6 +24,16 @@ from problems.variables import Variables
 from stages import ModelConfig
 
 CHARACTERS_PER_TOKEN = 4  # of GPT-2, about: how much longer an answer may be where tokens are characters
+
+# Fields of a GPT-2's configuration that from_gpt2 reads, and others that leave the logits of a text alone.
+READ = ('vocab_size n_positions n_embd n_layer n_head n_inner tie_word_embeddings scale_attn_weights '
+        'scale_attn_by_inverse_layer_idx')
+HARMLESS = ('attn_pdrop embd_pdrop resid_pdrop initializer_range use_cache n_ctx reorder_and_upcast_attn '
+            'summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout '
+            'gradient_checkpointing output_past loss_type _num_labels')
+HARMFUL = 'add_cross_attention is_encoder_decoder pruned_heads'  # of those that all models have
+SAME_GELU = ('activation_function', 'gelu_pytorch_tanh')  # another name of the default, gelu_new
+GREEDY = {'until', 'max_gen_toks', 'max_new_tokens', 'do_sample', 'temperature', 'top_p', 'top_k'}
 
 
 class LanguageModel(NamedTuple):
@@ -32,16 +46,16 @@ class LanguageModel(NamedTuple):
     end: int          # the token at the end of a text
     scale: int        # tokens for one of GPT-2's, about
     step: int         # of training
+    weights: str = ''  # a hash of them
 
     def stops(self, strings) -> torch.Tensor:
         """(V,) bool: the tokens that hold one of the strings, or end the text."""
-        found = []
-        for token, text in enumerate(self.texts):
-            found.append(token == self.end or any(string in text for string in strings))
+        found = [any(string in text for string in strings) for text in self.texts]
+        found[self.end] = True
         return torch.tensor(found, device=self.model.head.weight.device)
 
 
-def load_language_model(name: str, checkpoint: str = 'ckpt.pt', device='cpu') -> LanguageModel:
+def load_language_model(name: str, checkpoint: str = 'best.pt', device='cpu') -> LanguageModel:
     """The model in the folder of a run, or of 'gpt2:' and a name or folder of transformers."""
     if name.startswith('gpt2:'):
         model, tokenizer = load_gpt2(name.removeprefix('gpt2:'), device)
@@ -49,59 +63,63 @@ def load_language_model(name: str, checkpoint: str = 'ckpt.pt', device='cpu') ->
 
     model, task, step, _ = load_model(name, device, checkpoint)  # without the configuration
     path = f'{name}/{checkpoint}'
-    if task.per_token:
-        scale = 1 if task.tokenizer == 'gpt2' else CHARACTERS_PER_TOKEN
-        try:
-            tokenizer = task.codec
-        except ValueError as error:  # its vocabulary cannot be downloaded
-            raise UserError(error) from None
-        return with_tokenizer(path, model, tokenizer, END_OF_TEXT[task.tokenizer], scale, step)
     if isinstance(task, Variables):
-        return with_tokenizer(path, model, Alphabet(task), task.end, scale=1, step=step)
-    raise UserError(f'{name} has no tokenizer: the model knows the symbols of its own task only; '
-                    'runs of --task=tokens and --task=variables can be evaluated')
+        return with_tokenizer(path, model, Alphabet(task, task.decode), task.end, scale=1, step=step)
+    if not task.per_token:
+        raise UserError(f'{name} has no tokenizer: the model knows the symbols of its own task only; '
+                        'runs of --task=tokens and --task=variables can be evaluated')
+    try:
+        tokenizer = task.codec
+    except ValueError as error:  # its vocabulary cannot be downloaded
+        raise UserError(error) from None
+    scale = 1 if task.tokenizer == 'gpt2' else CHARACTERS_PER_TOKEN
+    return with_tokenizer(path, model, tokenizer, END_OF_TEXT[task.tokenizer], scale, step)
 
 
 def with_tokenizer(name: str, model, tokenizer, end: int, scale: int, step: int) -> LanguageModel:
     """`tokenizer` has encode and decode; numbers of the vocabulary that it does not use have no text."""
-    def encode(text):
-        return list(map(int, tokenizer.encode(text)))
-
     texts = []  # of each token alone
     for token in range(model.config.vocab_size):
         try:
-            text = tokenizer.decode([token])
+            texts.append(tokenizer.decode([token]))
         except (KeyError, IndexError):
-            text = ''
-        texts.append(text)
-    return LanguageModel(name, model, encode, tokenizer.decode, texts, end, scale, step)
+            texts.append('')
+
+    def encode(text):
+        tokens = list(map(int, tokenizer.encode(text)))
+        if max(tokens, default=0) >= len(texts):
+            raise UserError(f'{name} has {len(texts)} tokens, but its tokenizer says {max(tokens)}')
+        return tokens
+
+    # 64 weights of every tensor: a step of training changes them, the device does not.
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        some = parameter.detach().flatten()[::max(1, parameter.numel() // 64)]
+        digest.update(some.float().cpu().numpy().tobytes())
+    return LanguageModel(name, model, encode, tokenizer.decode, texts, end, scale, step, digest.hexdigest())
 
 
-class Alphabet:
+class Alphabet(NamedTuple):
     """The tokenizer of a model trained on variable assignments alone, in one form and without shots."""
-
-    def __init__(self, task: Variables):
-        self.task = task
-        self.decode = task.decode
+    task: Variables
+    decode: Callable
 
     def encode(self, text: str) -> list[int]:
         form = self.task.form
-        letters = self.task.alphabet[:-2]  # without the marks of an end and of padding
-        unknown = sorted(set(text) - set(letters))
-        if unknown:
-            raise UserError(f'the model knows problems of form={form} one at a time, not {unknown[0]!r}: '
-                            f'evaluate it on tasks such as {form}_depth0, with --shots=0')
-        return [self.task.number[character] for character in text]
+        tokens = list(map(self.task.number.get, text))
+        for character, token in zip(text, tokens, strict=True):
+            if token in (None, self.task.end, self.task.pad):
+                raise UserError(f'the model knows problems of form={form} one at a time, not {character!r}: '
+                                f'evaluate it on tasks such as {form}_depth0, with --shots=0')
+        return tokens
 
 
 # --- GPT-2 checkpoints of transformers
 
-class GPT2Tokenizer:
-    """The tokenizer that lies beside a checkpoint of transformers, with the interface of problems/text.py."""
-
-    def __init__(self, tokenizer):
-        self.tokenizer = tokenizer
-        self.end = tokenizer.eos_token_id
+class GPT2Tokenizer(NamedTuple):
+    """The tokenizer beside a checkpoint of transformers, with the interface of problems/text.py."""
+    tokenizer: object
+    end: int
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False, verbose=False)['input_ids']
@@ -119,82 +137,77 @@ def load_gpt2(name: str, device='cpu'):
         raise UserError('checkpoints of transformers need it: pip install transformers') from None
     logging.set_verbosity_error()
 
-    theirs = None
+    name = os.path.expanduser(name)
     try:
-        kind = AutoConfig.from_pretrained(name).model_type
-        if kind == 'gpt2':
-            theirs = GPT2LMHeadModel.from_pretrained(name)
+        config = AutoConfig.from_pretrained(name)
+        if config.model_type == 'gpt2':
+            theirs, loaded = GPT2LMHeadModel.from_pretrained(name, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(name)
     except Exception as error:  # the hub's errors are many
-        lines = str(error).splitlines()
-        reason = lines[0] if lines else type(error).__name__
-        raise UserError(f'gpt2:{name} could not be loaded: {reason}') from None
+        raise UserError(f'gpt2:{name} could not be loaded: {first_line(error)}') from None
 
-    if theirs is None:
-        raise UserError(f'gpt2:{name} is a {kind}, not a GPT-2')
-    model = from_gpt2(theirs).to(device)
-    return model.eval(), GPT2Tokenizer(tokenizer)
+    if config.model_type != 'gpt2':
+        raise UserError(f'gpt2:{name} is a {config.model_type}, not a GPT-2')
+    refuse_other_functions(config)
+    for key in ('missing_keys', 'unexpected_keys'):  # transformers draws the former, passes over the latter
+        if loaded[key]:
+            raise UserError(f'gpt2:{name} and its configuration differ, {key}: {min(loaded[key])}')
+    if tokenizer.eos_token_id is None:
+        raise UserError(f'gpt2:{name} has no token for the end of a text (eos_token)')
+    return from_gpt2(theirs).to(device).eval(), GPT2Tokenizer(tokenizer, tokenizer.eos_token_id)
 
 
-def from_gpt2(theirs) -> LoopedGPT:
+def refuse_other_functions(config):
+    """UserError that names a field of a GPT-2's configuration which from_gpt2 would pass over."""
+    from transformers import PretrainedConfig
+    defaults = type(config)().to_dict()
+    known = {*READ.split(), *HARMLESS.split(), *PretrainedConfig().to_dict()} - {*HARMFUL.split()}
+    for field, value in config.to_dict().items():
+        is_default = field in defaults and value == defaults[field]
+        if field not in known and not is_default and (field, value) != SAME_GELU:
+            raise UserError(f'a GPT-2 with {field}={value!r} is not what model.py computes')
+
+
+def from_gpt2(theirs):
     """A LoopedGPT that computes what a GPT2LMHeadModel computes."""
     c = theirs.config
-    if (c.activation_function not in ('gelu_new', 'gelu_pytorch_tanh') or c.layer_norm_epsilon != 1e-5
-            or not c.tie_word_embeddings):
-        raise UserError(f'a GPT-2 with {c.activation_function}, epsilon {c.layer_norm_epsilon} and '
-                        f'tie_word_embeddings={c.tie_word_embeddings} is not what model.py computes')
+    model = LoopedGPT(ModelConfig(
+        stages=f'{c.n_layer}x1', vocab_size=c.vocab_size, block_size=c.n_positions, n_embd=c.n_embd,
+        n_head=c.n_head, n_ff=c.n_inner or 0,  # both have 4 * n_embd where it is not given
+        positions='learned', norm='layernorm', bias=True, tie_embeddings=c.tie_word_embeddings))
 
-    config = ModelConfig(
-        stages=f'{c.n_layer}x1',
-        vocab_size=c.vocab_size,
-        block_size=c.n_positions,
-        n_embd=c.n_embd,
-        n_head=c.n_head,
-        n_ff=c.n_inner or 0,  # both have 4 * n_embd where it is not given
-        positions='learned',
-        norm='layernorm',
-        bias=True,
-        tie_embeddings=True,
-    )
-    model = LoopedGPT(config)
-    model.load_state_dict(gpt2_state(theirs))
+    body = theirs.transformer
+    parts = {model.token_embedding: body.wte, model.position_embedding: body.wpe,
+             model.final_norm: body.ln_f, model.head: theirs.lm_head}
+    for block, other in zip(model.blocks, body.h, strict=True):
+        parts[block.norm1] = other.ln_1
+        parts[block.attention.qkv] = other.attn.c_attn
+        parts[block.attention.proj] = other.attn.c_proj
+        parts[block.norm2] = other.ln_2
+        parts[block.feed_forward.up] = other.mlp.c_fc
+        parts[block.feed_forward.down] = other.mlp.c_proj
+    for part, other in parts.items():
+        for name, value in other.named_parameters():
+            is_transposed = type(other).__name__ == 'Conv1D' and name == 'weight'
+            part.get_parameter(name).data.copy_(value.T if is_transposed else value)
+
+    for number, block in enumerate(model.blocks, start=1):  # the scale of their attention goes into queries
+        factor = 1.0 if c.scale_attn_weights else (c.n_embd // c.n_head) ** 0.5
+        if c.scale_attn_by_inverse_layer_idx:
+            factor /= number
+        for parameter in block.attention.qkv.parameters():
+            parameter.data[:c.n_embd] *= factor
     return model
-
-
-def gpt2_state(theirs) -> dict:
-    """The weights under our names; matrices of Conv1D are transposed, the head is the embedding."""
-    parts = {
-        'token_embedding': theirs.transformer.wte,
-        'position_embedding': theirs.transformer.wpe,
-        'final_norm': theirs.transformer.ln_f,
-    }
-    for i, block in enumerate(theirs.transformer.h):
-        parts[f'blocks.{i}.norm1'] = block.ln_1
-        parts[f'blocks.{i}.attention.qkv'] = block.attn.c_attn
-        parts[f'blocks.{i}.attention.proj'] = block.attn.c_proj
-        parts[f'blocks.{i}.norm2'] = block.ln_2
-        parts[f'blocks.{i}.feed_forward.up'] = block.mlp.c_fc
-        parts[f'blocks.{i}.feed_forward.down'] = block.mlp.c_proj
-
-    state = {'head.weight': theirs.transformer.wte.weight}
-    for name, part in parts.items():
-        is_transposed = type(part).__name__ == 'Conv1D'
-        state[f'{name}.weight'] = part.weight.T if is_transposed else part.weight
-        if getattr(part, 'bias', None) is not None:
-            state[f'{name}.bias'] = part.bias
-    return state
 
 
 # --- lm-evaluation-harness
 
-def harness_model(name: str, loops: int | None = None, checkpoint='ckpt.pt', batch_size=32, device='auto',
+def harness_model(name: str, loops: int | None = None, checkpoint='best.pt', batch_size=32, device='auto',
                   dtype='auto'):
-    """A model of the harness (TemplateLM): log-likelihoods and greedy generation at `loops` loops.
-
-    name and checkpoint: as in load_language_model. UserError where the harness is not installed.
-    """
+    """A model of the harness (TemplateLM): log-likelihoods and greedy generation at `loops` loops."""
     try:
         from lm_eval.api.model import TemplateLM
+        from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
     except ImportError:
         raise UserError("lm-evaluation-harness is missing: pip install -e '.[harness]'") from None
     runtime = start(device, dtype, 'False')
@@ -207,14 +220,21 @@ def harness_model(name: str, loops: int | None = None, checkpoint='ckpt.pt', bat
         max_length = lm.model.config.block_size
 
         def tok_encode(self, string, add_special_tokens=None, **_):
-            return lm.encode(string)
+            tokens = lm.encode(string)
+            if add_special_tokens is False and not tokens:
+                return [lm.end]  # TemplateLM needs one where context and continuation are both empty
+            return tokens
 
         def _loglikelihood_tokens(self, requests, **_):
-            pairs = [request[1:] for request in requests]
-            return loglikelihoods(lm, pairs, *settings)
+            return loglikelihoods(lm, [request[1:] for request in requests], *settings)
 
         def loglikelihood_rolling(self, requests, disable_tqdm=False):
-            return [rolling_loglikelihood(lm, request.args[0], *settings) for request in requests]
+            scores = []
+            for request in requests:
+                windows = get_rolling_token_windows(lm.encode(request.args[0]), lm.end, self.max_length, 1)
+                pairs = list(map(make_disjoint_window, windows))  # every token is scored once
+                scores.append(sum(score for score, _ in loglikelihoods(lm, pairs, *settings)))
+            return scores
 
         def generate_until(self, requests, disable_tqdm=False):
             return generations(lm, [request.args for request in requests], *settings)
@@ -222,31 +242,21 @@ def harness_model(name: str, loops: int | None = None, checkpoint='ckpt.pt', bat
     return HarnessModel()
 
 
-def rolling_loglikelihood(lm: LanguageModel, text: str, loops, batch_size: int, runtime) -> float:
-    """Log-likelihood of a whole text after the end of another, in the windows that the harness cuts."""
-    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
-    windows = get_rolling_token_windows(lm.encode(text), lm.end, lm.model.config.block_size, 1)
-    pairs = list(map(make_disjoint_window, windows))  # every token is scored once
-    scores = loglikelihoods(lm, pairs, loops, batch_size, runtime)
-    total = 0.0
-    for score, _ in scores:
-        total += score
-    return total
-
-
 @torch.inference_mode()
-def loglikelihoods(lm: LanguageModel, pairs: list, loops, batch_size: int, runtime) -> list[tuple]:
+def loglikelihoods(lm, pairs: list, loops, batch_size: int, runtime):
     """(log-likelihood, whether greedy) of each continuation after its context; pairs of their tokens.
 
-    A pair that is longer than the model's context loses its beginning.
+    An empty context is the end of another text, a long one loses its beginning.
     """
     size = lm.model.config.block_size
-    prompts = []
-    for number, (context, continuation) in enumerate(pairs):
-        tokens = context + continuation
-        prompts.append(Prompt(number, tokens[-size - 1:]))
+    rows = []
+    for context, continuation in pairs:
+        if len(continuation) > size:
+            raise UserError(f'a continuation of {len(continuation)} tokens does not fit a context of {size}')
+        rows.append((context or [lm.end]) + continuation)
 
-    results = [None] * len(pairs)
+    results = [(0.0, True)] * len(pairs)  # of an empty continuation
+    prompts = [prompt for prompt in fitted(rows, size + 1) if pairs[prompt.number][1]]
     for batch in batches(prompts, batch_size):
         # Rows are filled up at their ends, which causal attention never sees.
         longest = len(batch[0].tokens)
@@ -257,51 +267,54 @@ def loglikelihoods(lm: LanguageModel, pairs: list, loops, batch_size: int, runti
 
         for i, prompt in enumerate(batch):
             last = len(prompt.tokens) - 1
-            n = len(pairs[prompt.number][1])  # tokens of the continuation
-            first = max(0, last - n)
+            first = last - len(pairs[prompt.number][1])  # n tokens of the continuation before
             predictions = logits[i, first:last]  # (n, V)
             targets = tokens[i, first + 1:last + 1]  # (n,)
             score = predictions.log_softmax(-1).gather(1, targets[:, None]).sum()
-            is_greedy = (predictions.argmax(-1) == targets).all()
-            results[prompt.number] = (score.item(), is_greedy.item())
+            results[prompt.number] = (score.item(), (predictions.argmax(-1) == targets).all().item())
     return results
 
 
-def generations(lm: LanguageModel, requests: list, loops, batch_size: int, runtime) -> list[str]:
+def fitted(rows: list, room: int) -> list[Prompt]:
+    """Prompts of rows of tokens; those that are longer than `room` are counted, and lose their beginning."""
+    n_cut = sum(len(row) > room for row in rows)
+    if n_cut:
+        print(f'{n_cut} of {len(rows)} prompts are longer than the context that the model was trained on '
+              'and lose their beginning', file=sys.stderr)
+    return [Prompt(number, row[-room:]) for number, row in enumerate(rows)]
+
+
+def generations(lm, requests: list, loops, batch_size: int, runtime):
     """Greedy continuations of (context, options) up to the first of options['until'].
 
     max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's.
     """
-    size = lm.model.config.block_size
     # Requests with the same stops and length are answered together.
-    groups = {}  # (until, n_new): prompts
-    for number, (context, options) in enumerate(requests):
+    size = lm.model.config.block_size
+    groups = defaultdict(list)  # (until, n_new): numbers of requests
+    for number, (_, options) in enumerate(requests):
+        refused = sorted(options.keys() - GREEDY)
         if options.get('do_sample') and options.get('temperature', 0) > 0:
-            raise UserError('the harness asks for samples; this adapter decodes greedily')
-        until = options.get('until') or []
-        until = (until,) if isinstance(until, str) else tuple(until)
-        n_new = min(options.get('max_gen_toks', 256), size // 2)
-        tokens = lm.encode(context)[-(size - n_new + 1):]  # the last new token is never read
-        group = groups.setdefault((until, n_new), [])
-        group.append(Prompt(number, tokens))
+            refused = ['samples']
+        if refused:
+            raise UserError(f'the harness asks for {refused[0]}; this adapter decodes greedily')
+        until = options.get('until') or ()
+        until = (until,) if isinstance(until, str) else tuple(filter(None, until))
+        n_new = options.get('max_gen_toks', options.get('max_new_tokens', 256))
+        groups[until, min(n_new, size // 2)].append(number)
 
     texts = [''] * len(requests)
-    for (until, n_new), prompts in groups.items():
+    for (until, n_new), numbers in groups.items():
+        if n_new < 1:
+            continue
+        rows = [lm.encode(requests[number][0]) or [lm.end] for number in numbers]
         stops = lm.stops(until)
-        for batch in batches(prompts, batch_size):
+        for batch in batches(fitted(rows, size - n_new + 1), batch_size):  # the last new token is never read
             rows = [prompt.tokens for prompt in batch]
             with torch.inference_mode(), runtime.autocast():
-                prefix = Prefix(lm.model, [], loops)
-                answers = answer_batch(prefix, rows, n_new, stops)
+                answers = answer_batch(Prefix(lm.model, [], loops), rows, n_new, stops)
             for prompt, answer in zip(batch, answers, strict=True):
-                texts[prompt.number] = cut_before(lm.decode(answer), until)
+                text = lm.decode(answer)
+                starts = [text.index(stop) for stop in until if stop in text]
+                texts[numbers[prompt.number]] = text[:min(starts, default=None)]
     return texts
-
-
-def cut_before(text: str, strings) -> str:
-    """The text up to the first of the strings in it."""
-    end = len(text)
-    for string in strings:
-        if string in text:
-            end = min(end, text.index(string))
-    return text[:end]

@@ -3,6 +3,8 @@
 Prompts of a few-shot task begin with the same shots, those of one passage with the passage too. The cached
 keys and values of such a beginning, of every loop, are copied to the rows of a batch instead of computed.
 """
+from collections import defaultdict
+from os.path import commonprefix  # of any sequences
 from typing import NamedTuple
 
 import torch
@@ -13,6 +15,8 @@ class Prompt(NamedTuple):
     number: int
     tokens: list
     context: str = ''
+    dropped: int = 0   # shots left out for length
+    cut: bool = False  # whether it lost its beginning, where that was not enough
 
 
 def batches(prompts: list[Prompt], batch_size: int) -> list[list]:
@@ -20,32 +24,20 @@ def batches(prompts: list[Prompt], batch_size: int) -> list[list]:
 
     The longest come first: memory runs out at once or never, and the last batches are the quick ones.
     """
-    groups = {}  # context: its prompts, the longest first
-    for prompt in sorted(prompts, key=longest_first):
-        group = groups.setdefault(prompt.context, [])
-        group.append(prompt)
+    groups = defaultdict(list)  # context: its prompts, the longest first
+    for prompt in sorted(prompts, key=lambda prompt: -len(prompt.tokens)):
+        groups[prompt.context].append(prompt)
 
     made = []
     for group in groups.values():
         for first in range(0, len(group), batch_size):
             made.append(group[first:first + batch_size])
-    made.sort(key=lambda batch: longest_first(batch[0]))
-    return made
-
-
-def longest_first(prompt: Prompt) -> int:
-    return -len(prompt.tokens)
+    return sorted(made, key=lambda batch: -len(batch[0].tokens))
 
 
 def common_length(rows: list) -> int:
     """How many tokens all rows begin with; the last token of a row is never among them."""
-    first = min(rows)  # in the order of lists: what the first and the last share, all share
-    last = max(rows)
-    most = min(map(len, rows)) - 1
-    for i in range(most):
-        if first[i] != last[i]:
-            return i
-    return most
+    return min(len(commonprefix(rows)), min(map(len, rows)) - 1)
 
 
 class Prefix:
@@ -61,13 +53,11 @@ class Prefix:
     def after(self, tokens: list):
         """A cache of one row that holds `tokens`; those of the prefix are copied where they begin with it."""
         cache = self.empty(1, len(tokens))
-        begins_with_prefix = tokens[:len(self.tokens)] == self.tokens
-        if begins_with_prefix and self.cache is not None:
+        if self.cache is not None and tokens[:len(self.tokens)] == self.tokens:
             cache.begin_with(self.cache)
         rest = tokens[cache.length:]
         if rest:
-            device = self.model.head.weight.device
-            row = torch.tensor([rest], device=device)  # (1, T)
+            row = torch.tensor([rest], device=self.model.head.weight.device)  # (1, T)
             self.model(row, n_loops=self.n_loops, cache=cache, last_only=True)
         return cache
 
@@ -97,8 +87,7 @@ def answer_batch(prefix: Prefix, rows: list, n_new: int, stops, share=True) -> l
         logits = prefix.model(tokens, n_loops=prefix.n_loops, cache=cache, last_only=True)  # (B, 1, V)
         tokens = logits[:, -1].argmax(-1, keepdim=True)  # (B, 1)
         chosen = tokens[:, 0]  # (B,)
-        ends = stops[chosen].tolist()
-        for row, token, is_end in zip(running, chosen.tolist(), ends, strict=True):
+        for row, token, is_end in zip(running, chosen.tolist(), stops[chosen].tolist(), strict=True):
             if row in done:  # it only goes on because others do
                 continue
             answers[row].append(token)
@@ -116,17 +105,8 @@ def answer_batch(prefix: Prefix, rows: list, n_new: int, stops, share=True) -> l
 
 
 def padded(rows: list, first: int, device):
-    """The tokens of all rows from number `first` on as one batch, with fillers in front of the shorter rows.
-
-    Returns the batch (B, T) and how many tokens of each row are fillers, (B,). A filler is token 0.
-    """
+    """Rows from token `first` on as a batch (B, T), fillers (token 0) in front; how many they are, (B,)."""
     longest = max(map(len, rows))
-    filled = []
-    missing = []
-    for row in rows:
-        n = longest - len(row)
-        filled.append([0] * n + row[first:])
-        missing.append(n)
-    tokens = torch.tensor(filled, device=device)  # (B, T)
-    fillers = torch.tensor(missing, device=device)  # (B,)
-    return tokens, fillers
+    missing = [longest - len(row) for row in rows]
+    filled = [[0] * n + row[first:] for n, row in zip(missing, rows, strict=True)]
+    return torch.tensor(filled, device=device), torch.tensor(missing, device=device)

@@ -14,15 +14,11 @@ from typing import NamedTuple
 
 from downstream import metrics, questions
 from downstream.questions import Item
-from engine.errors import UserError
+from engine.errors import UserError, first_line
 from engine.files import import_datasets
 
-TYDI = {
-    'path': 'google-research-datasets/tydiqa',
-    'config': 'secondary_task',
-    'train': 'train',
-    'keep': questions.is_english,
-}
+TYDI = dict(path='google-research-datasets/tydiqa', config='secondary_task', train='train',
+            keep=questions.is_english)
 
 
 class FewShotTask(NamedTuple):
@@ -42,10 +38,9 @@ class FewShotTask(NamedTuple):
 
 
 def squad_or_unanswerable(prediction: str, golds: list) -> dict:
-    """SQuAD v2's scores; 'unanswerable', which the shots say where there is no answer, counts as none."""
-    if prediction.rstrip('.').lower() == 'unanswerable':
-        prediction = ''
-    return metrics.squad(prediction, golds)
+    """SQuAD v2's scores; 'unanswerable', which the shots say, with any marks around it, is no answer."""
+    says_none = re.fullmatch(r'[\W_]*unanswerable[\W_]*', prediction, re.IGNORECASE)
+    return metrics.squad('' if says_none else prediction, golds)
 
 
 # --- the tasks, in the order of the columns of Tables 5 to 8
@@ -93,71 +88,60 @@ ALL = tuple(name for name, task in TASKS.items() if task.group != 'inline_primit
 # --- reading records
 
 class Source(NamedTuple):
-    """Records of a split and where they come from: a path, or the hub's name and revision."""
+    """The records of a split and where they come from: a path, or the hub's name and revision."""
+    split: str
     records: list
     name: str
 
 
 def read_split(name: str, split: str, data_dir: str = '', revision: str = '') -> Source | None:
-    """A split of a task, from DATA_DIR/task/split.parquet, .jsonl or .json, or else from the hub.
-
-    None where the folder has no such split. UserError where the data cannot be had.
-    """
+    """A split of a task, from DATA_DIR/task/split.parquet, .jsonl or .json, or the hub; None if missing."""
     datasets = import_datasets()
     if not data_dir:
         return read_from_hub(datasets, TASKS[name], split, revision)
-
+    records = []
     paths = []
     for part in split.split('+'):
-        path = find_file(os.path.join(data_dir, name), part)
-        if path is None:
+        base = os.path.join(data_dir, name, part)
+        found = list(filter(os.path.exists, (f'{base}.parquet', f'{base}.jsonl', f'{base}.json')))
+        if not found:
             return None
-        paths.append(path)
-    records = []
-    for path in paths:
-        records += read_records(datasets, path)
-    return Source(records, ' '.join(paths))
-
-
-def find_file(folder: str, split: str) -> str | None:
-    """The path of a split's file in one of the three formats."""
-    for ending in ('parquet', 'jsonl', 'json'):
-        path = os.path.join(folder, f'{split}.{ending}')
-        if os.path.exists(path):
-            return path
-    return None
+        records += read_records(datasets, found[0])
+        paths.append(found[0])
+    return Source(split, records, ' '.join(paths))
 
 
 def read_records(datasets, path: str):
     """The records of a local file. A .json is a list, or a dict with the list as 'data' (QuAC's own)."""
     try:
-        if path.endswith('.json'):
-            with open(path, encoding='utf-8') as file:
-                records = json.load(file)
-            return records['data'] if isinstance(records, dict) else records
-        kind = 'parquet' if path.endswith('.parquet') else 'json'
-        return datasets.load_dataset(kind, data_files=path, split='train')
+        if not path.endswith('.json'):
+            kind = 'parquet' if path.endswith('.parquet') else 'json'
+            return datasets.load_dataset(kind, data_files=path, split='train')
+        with open(path, encoding='utf-8-sig') as file:
+            records = json.load(file)
+        if isinstance(records, dict):
+            records = records.get('data')
+        if isinstance(records, list):
+            return records
+        raise ValueError('neither a list of records nor an object that has one as "data"')
     except Exception as error:  # whatever readers of broken files raise
-        lines = str(error).splitlines()
-        reason = lines[0] if lines else type(error).__name__
-        raise UserError(f'{path} could not be read: {reason}') from None
+        raise UserError(f'{path} could not be read: {first_line(error.__cause__ or error)}') from None
 
 
 def read_from_hub(datasets, task: FewShotTask, split: str, revision: str) -> Source:
     """Downloads a split, which is cached; the revision that was found is part of the source's name."""
     revision = revision or task.revision or None
-    data_files = {split: task.files.format(split)} if task.files else None
+    files = {split: task.files.format(split)} if task.files else None
     try:
-        builder = datasets.load_dataset_builder(
-            task.path, task.config, data_files=data_files, revision=revision)
+        builder = datasets.load_dataset_builder(task.path, task.config, data_files=files, revision=revision)
         builder.download_and_prepare()
         records = builder.as_dataset(split=split)
     except Exception as error:  # the hub's errors are many
-        reason = type(error).__name__
+        reason = f'{type(error).__name__}: {first_line(error.__cause__ or error)}'
         raise UserError(f'{task.path} ({split}) could not be fetched ({reason}); fetch it where there is a '
                         'network and name its folder: --data_dir=DIR holds TASK/SPLIT.parquet or .jsonl'
                         ) from None
-    return Source(records, f'{task.path}@{builder.hash or revision or "main"}')
+    return Source(split, records, f'{task.path}@{builder.hash or revision or "main"}')
 
 
 # --- items, shots and prompts
@@ -173,7 +157,7 @@ def load_task(name: str, shots: int, seed: int, data_dir='', revision='', limit=
               every_language=False) -> LoadedTask:
     """A task's items (the first `limit`, 0 is all) and as many shots, drawn by `seed`.
 
-    Where there is no train split the records of the shots leave the scored ones.
+    Where there is no train split, the records of the shots leave the scored ones. All records are checked.
     """
     task = TASKS[name]
     if every_language:
@@ -182,63 +166,53 @@ def load_task(name: str, shots: int, seed: int, data_dir='', revision='', limit=
         drawn = [item.prompt + item.answer for item in task.items(seed + 1)[:shots]]
         return LoadedTask(task.items(0)[:limit or None], drawn, 'generated')
 
-    # Shots are drawn from the train split, or else from the records to score.
     scored = read_split(name, task.split, data_dir, revision)
     if scored is None:
         raise UserError(f'{os.path.join(data_dir, name)} has no {task.split}.parquet, .jsonl or .json')
     train = None
     if task.train and shots:
         train = read_split(name, task.train, data_dir, revision)
-    if train is not None:
-        chosen = draw_shots(name, task, train, task.train, shots, seed)
-    else:
-        chosen = draw_shots(name, task, scored, task.split, shots, seed)
+
+    # A shot is the last item of a record, with its answer.
+    source = train or scored
+    size = len(source.records)
+    chosen = {}  # number of the record: shot
+    for number in Random(f'{name} {seed}').sample(range(size), size):
+        items = items_of(name, task, source, number) if len(chosen) < shots else []
+        if items:
+            chosen[number] = items[-1].prompt + items[-1].answer
 
     items = []
     for number in range(len(scored.records)):
-        if train is None and number in chosen:
-            continue  # a shot is never scored
-        items += items_of(name, task, scored, task.split, number)
+        if train is not None or number not in chosen:  # a shot is never scored
+            items += items_of(name, task, scored, number)
     if not items:
         raise UserError(f'{name}: no item is left to score in {scored.name}')
     return LoadedTask(items[:limit or None], list(chosen.values()), scored.name)
 
 
-def draw_shots(name: str, task: FewShotTask, source: Source, split: str, shots: int, seed: int) -> dict:
-    """{number of a record: its last item with the answer} of as many records as `shots`."""
-    size = len(source.records)
-    order = Random(f'{name} {seed}').sample(range(size), size)
-    chosen = {}
-    for number in order:
-        if len(chosen) == shots:
-            break
-        items = items_of(name, task, source, split, number)
-        if items:
-            chosen[number] = items[-1].prompt + items[-1].answer
-    return chosen
-
-
-def items_of(name: str, task: FewShotTask, source: Source, split: str, number: int) -> list[Item]:
-    """The items of a record, [] where it does not count; UserError names a field that is missing."""
+def items_of(name: str, task: FewShotTask, source: Source, number: int) -> list[Item]:
+    """The items of a record, [] where it does not count; UserError says what is wrong with the record."""
     record = source.records[number]
+    fault = ''
     try:
         if task.keep is not None and not task.keep(record):
             return []
-        return task.items(record)
+        items = task.items(record)
+        for item in items:
+            golds = map(' '.join, item.golds)  # each a text, or spans
+            ''.join([item.prompt, item.answer, *golds]).encode('utf-8')  # JSON may hold half a character
+            if item.golds == [] or not isinstance(item.golds, list):
+                fault = 'has a question without gold answers'
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        field = missing_field(record, error)
-        fault = f'lacks {field!r}' if field else 'is not of the expected form'
-        raise UserError(f'{name}: row {number} of {split} {fault} ({source.name})') from None
-
-
-def missing_field(record: dict, error: Exception) -> str:
-    """The field that a record lacks, by the error that this made; '' where none can be named."""
-    if isinstance(error, KeyError):
-        return error.args[0]
-    for key, value in record.items():
-        if value is None:  # a column that other rows have
-            return key
-    return ''
+        fault = 'is not of the expected form'
+        if isinstance(error, KeyError):
+            fault = f'lacks {error.args[0]!r}'
+        elif isinstance(record, dict) and None in record.values():  # a column that other rows have
+            fault = f'lacks {min(key for key in record if record[key] is None)!r}'
+    if fault:
+        raise UserError(f'{name}: row {number} of {source.split} {fault} ({source.name})')
+    return items
 
 
 def prompt_of(item: Item, shots: list[str]) -> str:
@@ -252,6 +226,5 @@ def first_value_baseline(name: str, items: list[Item]) -> float | str:
         return ''
     right = 0
     for item in items:
-        first_value = re.search(r'= ?(\d+)', item.prompt)[1]
-        right += first_value in item.golds
+        right += re.search(r'= ?(\d+)', item.prompt)[1] in item.golds
     return right / len(items)

@@ -1,7 +1,8 @@
 """Checkpoints: written whole or not at all, read with errors that a user understands."""
 import os
 import threading
-from types import SimpleNamespace
+import zipfile
+from types import NoneType, SimpleNamespace
 
 import torch
 
@@ -10,7 +11,16 @@ from engine.files import write_atomically
 from looped import LoopedGPT
 from tasks import make_task
 
-KEYS = {'model', 'average', 'optimizer', 'step', 'tokens', 'best', 'rng', 'config'}
+PARTS = dict(
+    model=dict,
+    average=(dict, NoneType),
+    optimizer=dict,
+    step=int,
+    tokens=int,
+    best=list,
+    rng=torch.Tensor,
+    config=dict,
+)
 
 
 def save(path: str, checkpoint: dict):
@@ -70,6 +80,10 @@ def load(path: str) -> dict:
     folder = os.path.dirname(path)
     try:
         with open(path, 'rb') as file:
+            damaged = zipfile.ZipFile(file).testzip()  # torch writes checksums, and reads none
+            if damaged:
+                raise UserError(f'{path} is damaged: {damaged} in it has another checksum')
+            file.seek(0)
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except FileNotFoundError:
         others = sorted(name for name in os.listdir(folder or '.') if name.endswith('.pt'))
@@ -79,8 +93,9 @@ def load(path: str) -> dict:
         if in_one_line(error):  # the system's: the file itself may be whole
             raise
         raise UserError(f'{path} is cut or is no checkpoint of this project') from None
-    if not isinstance(checkpoint, dict) or not KEYS <= checkpoint.keys():
-        raise UserError(f'{path} is no checkpoint of this project: it needs {", ".join(sorted(KEYS))}')
+    for name, kind in PARTS.items():
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(name), kind):
+            raise UserError(f'{path} is no checkpoint of this project: {name} is missing or of another kind')
     return checkpoint
 
 
@@ -97,7 +112,9 @@ def load_model(folder: str, device='cpu', name: str = 'best.pt'):
         model.load_state_dict(checkpoint['model'], assign=True)
         if config.tie_embeddings:  # assigning has made two of one
             model.head.weight = model.token_embedding.weight
-    except (AttributeError, RuntimeError, ValueError, TypeError):
+    except Exception as error:
+        if in_one_line(error):
+            raise
         raise UserError(f'{folder}/{name} was made by another version of this project; use its commit, '
                         f'named in {folder}/config.json') from None
     return model.to(device).eval(), task, checkpoint['step'], config

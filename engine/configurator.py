@@ -168,7 +168,7 @@ def as_type(kind, value):
         return str(value) in ('True', 'true')
     if kind in (int, float) and not isinstance(value, bool):
         return as_number(kind, value)
-    if kind is str and isinstance(value, str):
+    if kind is str and isinstance(value, str) and '\0' not in value:  # no path may hold it
         return value
     raise ValueError
 

@@ -1,5 +1,6 @@
 """What a run takes, counted without training: parameters, FLOPs, memory, tokens; and the micro-batch."""
 import math
+from bisect import bisect_left
 
 import torch
 
@@ -49,6 +50,8 @@ def time_estimate(model, task, config, runtime, step: int) -> str:
     hours = flops / (SPEED_SHARE * runtime.product_flops() * runtime.world) / 3600
     time = f'{hours:.1f} hours' if hours >= 1 else f'{60 * hours:.0f} minutes'
     text = f'about {time} of training' + ('' if task.fixed_size else ' at most')
+    if runtime.compile:
+        text += ', and up to a minute of compiling'
     if hours > 24 and runtime.device.type == 'cpu':
         text += '; the presets in config/laptop/ (make demo) are meant for a machine like this'
     return text
@@ -94,11 +97,7 @@ def micro_batch(config, task, runtime) -> int:
 
 def fewest_parts(share: int, fits) -> int:
     """Into how few parts `share` sequences are cut so that each fits, at most half as many again if equal."""
-    fewest = share
-    for parts in range(1, share):
-        if fits(math.ceil(share / parts)):
-            fewest = parts
-            break
+    fewest = 1 + bisect_left(range(1, share), True, key=lambda parts: fits(math.ceil(share / parts)))
     for parts in range(fewest, fewest + fewest // 2 + 1):
         if share % parts == 0:
             return parts

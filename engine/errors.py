@@ -7,7 +7,8 @@ import sys
 from contextlib import contextmanager
 from typing import NamedTuple
 
-OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'Cannot allocate memory')
+OUT_OF_MEMORY = ('out of memory', "can't allocate memory", 'Cannot allocate memory', 'calculation overflowed')
+PORT_MAX = 2 ** 16 - 1
 
 
 class UserError(Exception):
@@ -34,6 +35,8 @@ def ranks(environment=os.environ) -> Ranks:
     if found.rank >= found.world or found.local_rank >= found.world:
         raise UserError(f'RANK={found.rank} and LOCAL_RANK={found.local_rank} must be below '
                         f'WORLD_SIZE={found.world}')
+    if int(environment['MASTER_PORT']) > PORT_MAX:
+        raise UserError(f'MASTER_PORT={environment["MASTER_PORT"]} must be at most {PORT_MAX}')
     return found
 
 
@@ -44,10 +47,14 @@ def one_line_errors():
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='replace')  # a terminal that cannot show a letter gets '?'
     try:
-        yield
+        try:
+            yield
+        except SystemExit:  # --help has printed, too
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(141)
     except KeyboardInterrupt:
         leave('stopped by Ctrl-C', 130)
@@ -65,8 +72,18 @@ def leave(line: str, code: int):
         number = f' (process {where.rank} of {where.world})' if where.world > 1 else ''
     except UserError:
         number = ''
-    print(f'error{number}: {line}', file=sys.stderr, flush=True)
+    one_line = ' '.join(line.splitlines())
+    print(f'error{number}: {one_line}', file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # it is on a full disk, and Python would complain once more at its end
+        discard_output()
     sys.exit(code)
+
+
+def discard_output():
+    """Sends what is left in the buffer of stdout, and all after it, nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_one_line(error: BaseException) -> str | None:
@@ -92,3 +109,9 @@ def of_the_system(error: OSError) -> str:
     """'path: No space left on device'."""
     reason = error.strerror or str(error) or type(error).__name__
     return f'{error.filename}: {reason}' if error.filename else reason
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error of another library says, its name where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

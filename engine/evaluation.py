@@ -1,9 +1,18 @@
 """Evaluation on a task's fixed examples: loss and accuracy by difficulty and loop count."""
+import math
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from tqdm import tqdm
 
+from engine.configurator import Bounds
 from problems.task import IGNORE
 from stages import sweepable, trained_loops
+
+LoopCount = Annotated[int, Bounds(0, 10_000, '0 to 10000')]  # of `configure`
+LoopCounts = tuple[LoopCount, ...]
+BAR_DELAY = 5  # seconds that an evaluation takes before its progress is shown
 
 
 def loop_counts_to_try(stages, wanted=()) -> tuple:
@@ -18,24 +27,35 @@ def loop_counts_to_try(stages, wanted=()) -> tuple:
     return tuple(range(1, 2 * trained_loops(stages) + 1))
 
 
-def evaluate(model, task, runtime, split: str, examples: int, batch_size: int,
-             loop_counts=(None,)) -> list[dict]:
+def progress_bar(runtime, difficulties, examples: int, batch_size: int) -> tqdm:
+    """Counts the batches of all difficulties, on a terminal, where the evaluation takes long."""
+    n_batches = len(difficulties) * math.ceil(runtime.share(examples) / batch_size)
+    hidden = None if runtime.main else True  # None: unless it is a terminal
+    return tqdm(total=n_batches, delay=BAR_DELAY, leave=False, disable=hidden)
+
+
+def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, loop_counts=(None,),
+             stop=None) -> list[dict] | None:
     """Rows (difficulty, loops, loss, accuracy, count), one for each difficulty and loop count.
 
     The count None stands for the trained one, or for each sample's T where loops are adaptive. An example is
     right when all of its scored targets are, as greedy decoding of its answer would be. The loss is the mean
     cross entropy of a scored target, in nats. Processes share the examples; their number changes no row.
+    No rows but None where stop(), called before each batch, is true in any process.
     """
     was_training = model.training
     model.eval()
     examples = min(examples, task.available(split))
-
+    difficulties = task.evaluated(split)
     rows = []
-    with torch.inference_mode():
-        for difficulty in task.evaluated(split):
-            scores = score_examples(model, task, runtime, split, difficulty, examples, batch_size,
-                                    loop_counts)
-            for n_loops, (loss_sum, n_targets, n_right) in scores.items():
+    with torch.inference_mode(), progress_bar(runtime, difficulties, examples, batch_size) as bar:
+        for difficulty in difficulties:
+            sums = score_examples(model, task, runtime, split, difficulty, examples, batch_size, loop_counts,
+                                  stop, bar)
+            if sums is None:
+                rows = None
+                break
+            for n_loops, (loss_sum, n_targets, n_right) in sums.items():
                 loss = loss_sum / n_targets
                 row = dict(
                     difficulty=difficulty,
@@ -53,29 +73,35 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int,
     return rows
 
 
-def score_examples(model, task, runtime, split: str, difficulty, examples: int, batch_size: int,
-                   loop_counts) -> dict:
-    """{loop count: [loss, targets, right], summed over the first examples of a difficulty}; see `score`."""
-    sums = {}
-    for n_loops in loop_counts:
-        sums[n_loops] = torch.zeros(3, dtype=torch.float64, device=runtime.device)
+def score_examples(model, task, runtime, split: str, difficulty, examples: int, batch_size: int, loop_counts,
+                   stop, bar) -> dict | None:
+    """{loop count: [loss, targets, right], summed over the first examples of a difficulty}; see `score`.
 
+    None where a process was told to stop; all of them learn of it here.
+    """
+    sums = {n_loops: torch.zeros(3, dtype=torch.float64, device=runtime.device) for n_loops in loop_counts}
+    stopped = False
     lo, hi = runtime.slice(examples)
     for first in range(lo, hi, batch_size):
+        stopped = bool(stop and stop())
+        if stopped:
+            break
         # A last batch of the common size keeps shapes the same; the examples past hi do not count.
         batch = task.eval_batch(split, difficulty, first, first + batch_size)
         n_counted = min(batch_size, hi - first)
         with runtime.autocast():
             for n_loops, scores in score_batch(model, task, runtime.put(batch), n_counted, loop_counts):
                 sums[n_loops] += scores
-    return {n_loops: runtime.sum(*scores.tolist()) for n_loops, scores in sums.items()}
+        bar.update()
+
+    totals = {n_loops: runtime.sum(*scores.tolist()) for n_loops, scores in sums.items()}
+    return None if runtime.sum(stopped)[0] else totals
 
 
 def score_batch(model, task, batch, n_counted: int, loop_counts):
     """Yields (loop count, scores (3,)) of the first n_counted examples of a batch; see `score`.
 
-    Language models are scored by their loss alone, so that the logits of a large vocabulary are never all
-    held at once.
+    Language models are scored by their loss alone: the logits of a large vocabulary are never all held.
     """
     tokens, targets, sample_loops = batch  # (B, T), (B, T), (B,) or None
     targets[n_counted:] = IGNORE
@@ -108,10 +134,7 @@ def logits_at(model, tokens, loop_counts, sample_loops=None):
 
 
 def score(logits, targets):
-    """(3,) float64 of a batch: summed cross entropy, scored targets, examples that are right in all of them.
-
-    logits (B, T, V), targets (B, T).
-    """
+    """Summed cross entropy, scored targets, and examples right in all of them, of logits (B, T, V): (3,)."""
     scored = targets != IGNORE
     losses = F.cross_entropy(
         logits.float().flatten(0, 1),

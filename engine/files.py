@@ -24,12 +24,14 @@ def write_atomically(path: str, write, mode='w'):
 
 def import_datasets():
     """The package datasets, without progress bars and its many lines about a network that is not there."""
+    os.environ.setdefault('HF_UPDATE_DOWNLOAD_COUNTS', '0')  # or it calls a server for each local file it reads
     try:
         import datasets
         from huggingface_hub.utils import logging
     except ImportError:
         raise UserError("data sets need datasets and zstandard: pip install -e '.[data]'") from None
     datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what it logs as an error it raises, too
     logging.set_verbosity_error()
     return datasets
 

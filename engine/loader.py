@@ -3,7 +3,7 @@ import signal
 
 from torch.utils.data import DataLoader, Dataset
 
-from engine.errors import UserError
+from engine.errors import UserError, in_one_line
 
 AHEAD = 4  # steps in a request to a worker: one at a time costs up to 5% of a step of 25 ms
 
@@ -21,7 +21,14 @@ class StepBatches(Dataset):
     def __len__(self):
         return self.max_steps
 
-    def __getitem__(self, first: int) -> list:
+    def __getitem__(self, first: int):
+        """The batches, or what the user reads of an error: torch would add a worker's traceback to it."""
+        try:
+            return self.batches_from(first)
+        except (OSError, ValueError, MemoryError) as error:
+            return UserError(in_one_line(error) or str(error))
+
+    def batches_from(self, first: int) -> list:
         batches = []
         for step in range(first, min(first + AHEAD, self.max_steps)):
             batches.append(self.task.train_batch(self.seed, step, self.batch_size, self.lo, self.hi))
@@ -42,7 +49,7 @@ def as_numpy(batch):
 def batches_ahead(run):
     """Yields batches from the run's step on, made ahead by worker processes, in order whatever their number.
 
-    Closing the generator ends the workers. UserError where a worker is killed.
+    Closing the generator ends the workers. UserError where a worker is killed, or a batch cannot be made.
     """
     workers = run.config.data_workers
     loader = DataLoader(
@@ -61,9 +68,14 @@ def batches_ahead(run):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         for batches in iterator:
+            if isinstance(batches, UserError):
+                raise batches
             yield from batches
     except RuntimeError as error:
         if 'exited unexpectedly' not in str(error):
             raise
         raise UserError('a process that makes batches was killed (out of memory?); the run is saved up to '
                         'here: --resume=auto goes on, --data_workers=0 takes no such process') from None
+    finally:
+        if workers:
+            iterator._shutdown_workers()  # they heed no signal, so Python would wait for them for ever

@@ -106,7 +106,8 @@ class Runtime:
 class Stop:
     """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second Ctrl-C ends it at once.
 
-    A second SIGTERM does not: schedulers and torchrun both send one. `deadline`: seconds since the epoch.
+    A second SIGTERM does not: schedulers and torchrun both send one, the second perhaps when all is saved and
+    the process is about to leave. `deadline`: seconds since the epoch.
     """
 
     def __init__(self, max_minutes: float = 0.0):
@@ -123,7 +124,8 @@ class Stop:
 
     def __exit__(self, *_):
         for number, handler in self.before.items():
-            signal.signal(number, handler)
+            if number != signal.SIGTERM or not self.signal:
+                signal.signal(number, handler)
 
     def remember(self, number, frame):
         self.signal = number
@@ -160,7 +162,10 @@ def join_processes(backend: str):
 
 def restarts() -> int:
     """How often torchrun has started the processes again."""
-    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT') or 0)
+    count = os.environ.get('TORCHELASTIC_RESTART_COUNT') or '0'
+    if not count.isdecimal():
+        raise UserError(f'TORCHELASTIC_RESTART_COUNT={count!r} is not a number of restarts: unset it')
+    return int(count)
 
 
 def start(device='auto', dtype='auto', compile='auto') -> Runtime:

@@ -1,11 +1,12 @@
 """When a looped model stops: the rules for full-answer prediction, and how well each of them does.
 
 Fan et al. 2025, Sec. 4.3: the oracle knows how many loops a problem needs; the other rules look at how sure
-the model is of its answer after every loop.
+the model is of its answer after every loop. The defaults of eval_tasks.py are those of the authors' code:
+one of the steps 1 to T + 20 (T + 30 for multiplication and unique set) for all problems of a length.
 """
 import torch
 
-from engine.evaluation import exact_match
+from engine.evaluation import exact_match, progress_bar
 from problems.task import IGNORE
 
 RULES = (
@@ -15,113 +16,117 @@ RULES = (
     'threshold',
     'threshold of the batch',
 )
-LOOPS_MIN = 3        # no rule but the oracle stops before; Eq. 2 of Fan et al. 2025 begins at 1 (D12)
-LOOPS_MARGIN = 1.25  # T_max over the largest T of the problems; not stated in the paper (D12)
-BATCH = 64           # samples that stop at one step under the rules 'of the batch', as in the authors' code
 
 
-def confidence(logits, scored):
-    """Mean cross entropy against the argmax of logits (B, T, V) over `scored` (B, T): (B,), in nats.
+def confidence(logits, answered):
+    """Mean cross entropy against the argmax of logits (B, T, V) over `answered` (B, T): (B,), in nats.
 
     The lower, the surer the model is. Fan et al. 2025, Eq. 2, prints arg max of this; the lowest is meant.
     """
     logits = logits.float()
     cross_entropy = logits.logsumexp(-1) - logits.amax(-1)  # (B, T)
-    total = (cross_entropy * scored).sum(1)  # (B,)
-    return total / scored.sum(1)
+    total = (cross_entropy * answered).sum(1)  # (B,)
+    return total / answered.sum(1)
 
 
-def chosen_steps(rule: str, confidences, needed, threshold: float, loops_min: int = 1):
+def chosen_steps(rule: str, confidences, needed, threshold: float, loops_min: int = 1, group: int = 0):
     """The step, from 1, at which each sample stops (B,).
 
     confidences (T_max, B); needed (B,) is each sample's T. oracle: T itself, T_max at most. confidence: the
     surest step. threshold: the first step below it, else T_max (Fan et al. 2025, footnote 9). 'of the batch'
-    takes the mean of every BATCH samples for each of them. No rule but the oracle stops before loops_min.
+    takes the mean of `group` samples, 0: of all, for each of them. Only the oracle stops before loops_min.
     """
     steps_max = len(confidences)
     if rule == 'oracle':
         return needed.clamp(max=steps_max)
     if rule.endswith('of the batch'):
-        confidences = batch_means(confidences)
+        parts = confidences.split(group or confidences.size(1), 1)
+        means = [part.mean(1, keepdim=True).expand_as(part) for part in parts]
+        confidences = torch.cat(means, 1)
 
     confidences = confidences[loops_min - 1:]
     if rule.startswith('confidence'):
         return confidences.argmin(0) + loops_min
     below = confidences < threshold
     first_below = below.int().argmax(0) + loops_min
-    ever_below = below.any(0)
-    return torch.where(ever_below, first_below, steps_max)
-
-
-def batch_means(confidences):
-    """Each sample's confidence replaced by the mean of its BATCH samples, (T_max, B)."""
-    means = []
-    for part in confidences.split(BATCH, 1):
-        mean = part.mean(1, keepdim=True)
-        means.append(mean.expand_as(part))
-    return torch.cat(means, 1)
+    return torch.where(below.any(0), first_below, steps_max)
 
 
 def all_steps(model, runtime, batch, loops_max: int):
-    """(confidences, right, needed): (T_max, B) twice and (B,), on the CPU, from one pass of T_max loops."""
+    """(confidences, right, needed): (T_max, B) twice and (B,), on the CPU, from one pass of T_max loops.
+
+    Confidence is that of all that is read, to the end of the row: no rule knows where the answer ends.
+    """
     tokens, targets, needed = runtime.put(batch)
-    scored = targets != IGNORE
+    answered = (targets != IGNORE).cumsum(1) > 0  # (B, T)
     confidences = []
     right = []
-
     with runtime.autocast():
         for _, logits in model.logits_by_loop(tokens, loops_max):
-            confidences.append(confidence(logits, scored))
+            confidences.append(confidence(logits, answered))
             right.append(exact_match(logits, targets))
+    return torch.stack(confidences).cpu(), torch.stack(right).cpu(), needed
 
-    confidences = torch.stack(confidences).cpu()
-    right = torch.stack(right).cpu()
+
+def all_examples(model, task, runtime, config, length: int, loops_max: int, bar):
+    """What `all_steps` gives for all examples of a length, in every process; they share the work."""
+    confidences = torch.zeros(loops_max, config.examples, dtype=torch.float64)
+    right = torch.zeros_like(confidences)
+    needed = torch.zeros(config.examples, dtype=torch.long)
+    lo, hi = runtime.slice(config.examples)
+    for first in range(lo, hi, config.batch_size):
+        last = min(first + config.batch_size, hi)
+        batch = task.eval_batch(config.split, length, first, last)
+        part = all_steps(model, runtime, batch, loops_max)
+        confidences[:, first:last] = part[0]
+        right[:, first:last] = part[1]
+        needed[first:last] = part[2]
+        bar.update()
+
+    if runtime.world > 1:
+        for numbers in (confidences, right, needed):
+            torch.distributed.all_reduce(numbers, group=runtime.control)
     return confidences, right, needed
 
 
 @torch.inference_mode()
-def evaluate_rules(model, task, runtime, split: str, examples: int, batch_size: int, loops_max: int,
-                   threshold: float, loops_min: int = 1) -> tuple[list[dict], list[dict]]:
-    """Rows by length and rule (loops: the mean of the steps used), and rows by length and step."""
+def evaluate_rules(model, task, runtime, config) -> tuple[list[dict], list[dict]]:
+    """Rows by length and rule (loops: the mean of the steps used), and rows by length and step.
+
+    config: split, examples, batch_size and the options of stopping rules, as in eval_tasks.py.
+    """
+    lengths = task.evaluated(config.split)
+    margin = config.loops_margin or task.loops_margin
     rule_rows = []
     step_rows = []
-    for length in task.evaluated(split):
-        lo, hi = runtime.slice(examples)
-        parts = []
-        for first in range(lo, hi, batch_size):
-            last = min(first + batch_size, hi)
-            batch = task.eval_batch(split, length, first, last)
-            parts.append(all_steps(model, runtime, batch, loops_max))
-        columns = zip(*parts, strict=True)
-        confidences, right, needed = [torch.cat(column, -1) for column in columns]
+    with progress_bar(runtime, lengths, config.examples, config.batch_size) as bar:
+        for length in lengths:
+            loops_max = config.loops_max
+            if not loops_max:
+                some = task.eval_batch(config.split, length, 0, min(100, config.examples))
+                loops_max = max(int(some.loops.max()) + margin, config.loops_min)
+            confidences, right, needed = all_examples(model, task, runtime, config, length, loops_max, bar)
 
-        # where each sample stops, and whether its answer is right there
-        for rule in RULES:
-            steps = chosen_steps(rule, confidences, needed, threshold, loops_min)
-            right_at_stop = right.gather(0, steps[None] - 1)  # (1, B)
-            n_loops = steps.sum().item()
-            n_right = right_at_stop.sum().item()
-            means = shared_means(runtime, [n_loops, n_right], examples)
-            row = dict(difficulty=length, rule=rule, loops=means[0], accuracy=means[1], count=examples)
-            rule_rows.append(row)
+            # where each sample stops, and whether its answer is right there
+            for rule in RULES:
+                steps = chosen_steps(rule, confidences, needed, config.threshold, config.loops_min,
+                                     config.group)
+                right_at_stop = right.gather(0, steps[None] - 1)  # (1, B)
+                rule_rows.append(dict(
+                    difficulty=length,
+                    rule=rule,
+                    loops=steps.double().mean().item(),
+                    accuracy=right_at_stop.mean().item(),
+                    count=config.examples,
+                ))
 
-        # after every step, whoever stops there
-        accuracies = shared_means(runtime, right.sum(1).tolist(), examples)
-        confidence_sums = confidences.sum(1).tolist()
-        confidence_means = shared_means(runtime, confidence_sums, examples)
-        needed_mean = shared_means(runtime, [needed.sum().item()], examples)[0]
-        for t in range(loops_max):
-            step_rows.append(dict(
-                difficulty=length,
-                step=t + 1,
-                accuracy=accuracies[t],
-                confidence=confidence_means[t],
-                needed=needed_mean,
-            ))
+            # after every step, whoever stops there
+            for t in range(loops_max):
+                step_rows.append(dict(
+                    difficulty=length,
+                    step=t + 1,
+                    accuracy=right[t].mean().item(),
+                    confidence=confidences[t].mean().item(),
+                    needed=needed.double().mean().item(),
+                ))
     return rule_rows, step_rows
-
-
-def shared_means(runtime, sums: list, examples: int) -> list[float]:
-    """Means over the examples of all processes, from the sums over those of this one."""
-    totals = runtime.sum(*sums)
-    return [total / examples for total in totals]

@@ -27,8 +27,7 @@ class Addition(Text):
 
     def __post_init__(self):
         counts = (*self.operands, *self.test_operands)
-        possible = range(1, OPERANDS_MAX + 1)
-        fitting = set(counts) <= set(possible)
+        fitting = set(counts) <= set(range(1, OPERANDS_MAX + 1))
         if not fitting or not 1 <= self.digits <= DIGITS_MAX:
             raise ValueError(f'operands={self.operands}, test_operands={self.test_operands}, '
                              f'digits={self.digits}: addition takes 1 to {OPERANDS_MAX} operands of 1 to '
@@ -36,15 +35,11 @@ class Addition(Text):
         self.set_difficulties('operands', self.operands)
         self.test_difficulties = self.test_operands
 
-        self.set_alphabet('0123456789+=;_')
+        self.set_words('0123456789+=;_', repr('0123456789+='))
         most = max(counts)
         largest_sum = most * (10 ** self.digits - 1)
         self.answer_width = len(str(largest_sum))
-        self.block_size = self.prompt_size(most) + self.answer_width
-
-    def prompt_size(self, n: int) -> int:
-        """Tokens of n operands, each with the sign after it."""
-        return n * (self.digits + 1)
+        self.block_size = most * (self.digits + 1) + self.answer_width
 
     def draw(self, key, ids, difficulty):
         out = self.new_rows(len(ids))
@@ -56,46 +51,27 @@ class Addition(Text):
     def draw_sums(self, key, ids, n: int):
         """Rows (B, block_size + 1) with n operands each."""
         B = len(ids)
-        bound = 10 ** self.digits
-        operands = random_below(key, ids, n, bound)
+        width = self.answer_width
+        operands = random_below(key, ids, n, 10 ** self.digits)
         operands = operands.astype(np.int32)  # (B, n)
-        start = self.prompt_size(n)
-        out = self.new_rows(B)
-        out[:, :start] = self.prompts(operands)
-
-        # digits of the sum from the left, then the end
         total = operands.sum(1)
-        n_digits = self.count_digits(total)
-        for place in range(self.answer_width):
-            power = np.maximum(n_digits - 1 - place, 0)
-            digit = total // 10 ** power % 10
-            digit[place >= n_digits] = self.pad
-            out[:, start + place] = digit
-        ends = start + n_digits
-        out[np.arange(B), ends] = self.end
+
+        prompts = np.full((B, n, self.digits + 1), self.number['+'], np.uint8)
+        write_digits(prompts[:, :, :-1], operands)
+        prompts[:, -1, -1] = self.number['=']
+
+        # the sum, the end and padding, moved to the left by the zeros that it begins with
+        answers = np.full((B, 2 * width), self.pad, np.uint8)
+        write_digits(answers[:, :width], total)
+        answers[:, width] = self.end
+        n_zeros = (total[:, None] < 10 ** np.arange(1, width)).sum(1, keepdims=True)
+        answers = np.take_along_axis(answers, n_zeros + np.arange(width + 1), 1)
+
+        out = self.new_rows(B)
+        start = n * (self.digits + 1)
+        out[:, :start] = prompts.reshape(B, start)
+        out[:, start:start + width + 1] = answers
         return out
-
-    def count_digits(self, total):
-        """Decimal digits of each number of total (B,), at least 1."""
-        powers = 10 ** np.arange(self.answer_width)
-        reached = total[:, None] >= powers  # (B, answer_width)
-        n_digits = reached.sum(1)
-        return np.maximum(1, n_digits)
-
-    def prompts(self, operands):
-        """Tokens of operands (B, n) and of the sign after each, (B, n * (digits + 1))."""
-        size = (*operands.shape, self.digits + 1)
-        out = np.empty(size, np.uint8)
-
-        # from the last digit to the first
-        rest = operands
-        for place in reversed(range(self.digits)):
-            out[:, :, place] = rest % 10
-            rest = rest // 10
-        signs = out[:, :, self.digits]  # (B, n)
-        signs[:] = self.number['+']
-        signs[:, -1] = self.number['=']
-        return out.reshape(len(out), -1)
 
     def answer_start(self, rows):
         return after(rows, self.number['='])
@@ -103,25 +79,25 @@ class Addition(Text):
     def solve(self, prompt: list[int]) -> list[int]:
         text = self.decode(prompt)
         parts = text.removesuffix('=').split('+')
-        are_numbers = all(map(str.isdigit, parts))
-        if not text.endswith('=') or not are_numbers:
+        if not text.endswith('=') or not all(map(str.isdigit, parts)):
             raise ValueError("the prompt should be numbers joined by '+' and closed by '=', such as 315+120=")
-        total = sum(map(int, parts))
-        return self.answer_tokens(total)
+        return self.answer_tokens(sum(map(int, parts)))
 
     def answer_tokens(self, total: int) -> list[int]:
         """The digits of a sum and the end."""
-        digits = [self.number[digit] for digit in str(total)]
-        return [*digits, self.end]
+        return [*self.encode(str(total)), self.end]
 
     def baselines(self, batch: Batch) -> dict:
         """Always the middle of the distribution, which is also its mode: n * (10^digits - 1) / 2."""
         is_plus = batch.tokens[0] == self.number['+']
         n = int(is_plus.sum()) + 1
-        largest = 10 ** self.digits - 1
-        guess = self.answer_tokens(n * largest // 2)
-        right = []
-        for row in batch.targets:
-            answer = row[row != IGNORE].tolist()
-            right.append(answer == guess)
+        guess = self.answer_tokens(n * (10 ** self.digits - 1) // 2)
+        right = [row[row != IGNORE].tolist() == guess for row in batch.targets]
         return {'most likely sum': np.array(right)}
+
+
+def write_digits(out, numbers):
+    """Writes decimal digits of whole numbers (..) into out (.., digits), the most significant first."""
+    for place in reversed(range(out.shape[-1])):
+        out[..., place] = numbers % 10
+        numbers = numbers // 10

@@ -6,20 +6,22 @@ from problems.igsm_problems import (
     MODULUS,
     NAMES,
     Problem,
-    check_edges,
+    check_sizes,
+    igsm_text,
     parse_igsm,
     sample_igsm,
     solve_igsm,
     values_so_far,
 )
-from problems.task import Batch, Task, after, majority, rngs
+from problems.task import Batch, Text, after, majority
 
 PRESETS = {'medium': (15, 20), 'hard': (21, 28)}  # (max_ops, max_edges) of Ye et al. 2024, Sec. 2.2
-SIGNS = ('+', '-', '*', ':=', '.', '?')
+DIGITS = [str(digit) for digit in range(MODULUS)]
+SIGNS = ['+', '-', '*', ':=', '.', '?']
 
 
 @dataclass(kw_only=True, eq=False)
-class IGSM(Task):
+class IGSM(Text):
     """A token is a parameter, a digit or a sign, which the paper does not state; the difficulty is max_ops.
 
     supervise='values' scores more than the answer: at every mention of a parameter, and at the end of its
@@ -32,60 +34,24 @@ class IGSM(Task):
     difficulty_start: tuple[int, ...] = ()  # the step from which each max_ops is drawn
     train_examples: int = 0                 # size of a fixed training set; 0 draws fresh examples for ever
 
+    joint = ' '
     redraws_at_once = 1
 
     def __post_init__(self):
-        check_edges(self.max_edges)
-        least_ops = min(self.max_ops, default=1)
-        if least_ops < 1:
-            raise ValueError(f'max_ops={least_ops} must be at least 1')
+        for max_ops in self.max_ops:
+            check_sizes(max_ops, self.max_edges)
         self.set_difficulties('max_ops', self.max_ops)
-
-        digits = map(str, range(MODULUS))
-        self.words = [*NAMES, *digits, *SIGNS, '_']
-        self.number = {word: i for i, word in enumerate(self.words)}
-        self.vocab_size = len(self.words)
-        self.pad = self.vocab_size - 1
+        possible = f'parameters such as E#I, digits 0 to {MODULUS - 1} and {" ".join(SIGNS)}'
+        self.set_words([*NAMES, *DIGITS, *SIGNS, '_'], possible)
         self.block_size = 8 * self.max_edges + 2  # longer problems are drawn again
 
-    def draw(self, key, ids, difficulty):
-        out = self.new_rows(len(ids))
-        for row, rng, max_ops in zip(out, rngs(key, ids), difficulty.tolist(), strict=True):
-            tokens = []
-            while not 0 < len(tokens) <= self.block_size:
-                problem = sample_igsm(rng, max_ops, self.max_edges)
-                tokens = self.tokens(problem)
-            tokens.append(self.answer_token(problem))
-            row[:len(tokens)] = tokens
-        return out
-
-    def tokens(self, problem: Problem) -> list[int]:
-        """The same as encode(igsm_text(problem)), without the text."""
-        number = self.number
-        zero = number['0']
-        becomes = number[':=']
-        stop = number['.']
-        out = []
-
-        # a definition's parts, the joint after its last dependency replaced by the stop
-        for definition in problem.definitions:
-            out += (definition.parameter, becomes)
-            if not definition.dependencies:
-                out += (zero + definition.constant, stop)
-                continue
-            if definition.operator:
-                out += (zero + definition.constant, number[definition.operator])
-            joint = number['-' if definition.minus else '+']
-            for parameter in definition.dependencies:
-                out += (parameter, joint)
-            out[-1] = stop
-
-        out += (problem.query, number['?'])
-        return out
-
-    def answer_token(self, problem: Problem) -> int:
-        answer = solve_igsm(problem)[0]
-        return self.number[str(answer)]
+    def draw_one(self, rng, max_ops):
+        words = []
+        while not 0 < len(words) <= self.block_size:
+            problem = sample_igsm(rng, max_ops, self.max_edges)
+            words = self.split(igsm_text(problem))
+        words.append(str(solve_igsm(problem)[0]))
+        return [self.number[word] for word in words]
 
     def batch(self, rows, supervise):
         if supervise != 'values':
@@ -100,56 +66,40 @@ class IGSM(Task):
         definitions = self.problem(tokens).definitions
         values = values_so_far(definitions)
         i = 0  # definitions that have ended
-
-        statements = tokens[:self.problem_size(tokens) - 1]
-        for t, token in enumerate(statements.tolist()):
+        for t, token in enumerate(tokens.tolist()):
             parameter = token  # tokens below len(NAMES) are parameters
+            if token == self.number['?']:
+                break
             if token == self.number['.']:
                 parameter = definitions[i].parameter
                 i += 1
             if parameter in values[i]:
-                value = values[i][parameter]
-                targets[t] = self.number[str(value)]
+                targets[t] = self.number[str(values[i][parameter])]
 
     def problem(self, row) -> Problem:
         """The problem of a row of tokens, which may go on after it."""
-        size = self.problem_size(row)
+        size = self.answer_start(row[None])[0]
         return parse_igsm(self.decode(row[:size]))
-
-    def problem_size(self, row) -> int:
-        """Tokens of a row up to the end of the question."""
-        return int(after(row[None], self.number['?'])[0])
 
     def answer_start(self, rows):
         return after(rows, self.number['?'])
 
     def solve(self, prompt: list[int]) -> list[int]:
-        problem = parse_igsm(self.decode(prompt))
-        return [self.answer_token(problem)]
+        answer = solve_igsm(parse_igsm(self.decode(prompt)))[0]
+        return [self.number[str(answer)]]
 
     def baselines(self, batch: Batch) -> dict:
         """The commonest answer; and reading the query's own line, which is enough where it is a constant."""
         commonest = majority(batch)
         one_line = commonest.copy()
         for i, row in enumerate(batch.tokens):
-            problem = self.problem(row)
-            for definition in problem.definitions:
-                if definition.parameter == problem.query and not definition.dependencies:
-                    one_line[i] = True
+            definitions, query = self.problem(row)
+            constants = [definition.parameter for definition in definitions if not definition.dependencies]
+            one_line[i] |= query in constants
         return {'majority answer': commonest, 'one line': one_line}
 
-    def encode(self, text: str) -> list[int]:
-        """'E#I := 4. E#I?' -> tokens. ValueError where a word is no token, or where there are too many."""
-        words = text.replace('.', ' .').replace('?', ' ?').split()
-        unknown = [word for word in words if word not in self.number]
-        if unknown:
-            raise ValueError(f'the prompt holds {unknown[0]!r}; possible are parameters such as E#I, digits '
-                             f'0 to {MODULUS - 1} and {" ".join(SIGNS)}')
-        if len(words) > self.block_size:
-            raise ValueError(f'the prompt has {len(words)} tokens; this model takes 1 to {self.block_size}')
-        return [self.number[word] for word in words]
+    def split(self, text):
+        return text.replace('.', ' .').replace('?', ' ?').split()
 
-    def decode(self, tokens) -> str:
-        """Tokens -> text, without padding."""
-        text = ' '.join(self.words[token] for token in tokens if token != self.pad)
-        return text.replace(' .', '.').replace(' ?', '?')
+    def decode(self, tokens):
+        return super().decode(tokens).replace(' .', '.').replace(' ?', '?')

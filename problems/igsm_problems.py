@@ -7,45 +7,36 @@ I-L, M-P. An edge from a level to the next is a parameter, Parent#Child. Every p
 one definition, X := S, c, c + S or c * S, where S is A, A - B or a sum A + B + .. and `c *` multiplies all of
 S. The definitions are shuffled, the question comes last, the answer is its value mod 7.
 
-Sampling follows Ye et al., Sec. 2, without their English and abstract parameters: the operations s that the
-answer needs are the smaller of two uniform draws from 1 .. max_ops; every lower entity gets one parent at
-random, then edges are added up to a uniform count of at most max_edges; definitions are built so that all s
-operations are needed; edges left over become distractors. What Saunshi et al. do not state (counts,
-constants) is chosen here.
+Sampling follows the generator that Ye et al. published (arXiv 2407.20311), within the simplifications of
+Saunshi et al.: symbols for English, no abstract parameters, mod 7, 4 levels. docs/deviations.md, D8, says
+what else differs.
 """
 import re
 import string
+from functools import cache
+from math import exp
 from random import Random
 from typing import NamedTuple
 
 MODULUS = 7
 LEVELS = 4
-WIDTH = 4  # most entities of a level; the least is 2
-EDGES_MIN = 2 * (LEVELS - 1)
+WIDTHS = {2: 0.2, 3: 0.5, 4: 0.8}  # entities of a level, and the hardness for which so many are likeliest
+WIDTH = max(WIDTHS)
+EDGES_MIN = min(WIDTHS) * (LEVELS - 1)
 EDGES_MAX = WIDTH * WIDTH * (LEVELS - 1)
-DEPENDENCIES_MAX = 4
+INPUTS_MAX = 4  # of a definition: its dependencies and its constant
 NAME = '[A-P]#[A-P]'
 SENTENCE = re.compile(rf'({NAME}) := (?:(\d)|(?:(\d) ([+*]) )?({NAME}(?: - {NAME}|(?: \+ {NAME})*)))')
 
 
-def index_of_edge(level: int, parent: int, child: int) -> int:
-    """Index of NAMES of the edge from entity `parent` of a level to entity `child` of the next."""
-    return (level * WIDTH + parent) * WIDTH + child
+def parameter_name(index: int) -> str:
+    """Parent#Child; the index of an edge is (level * WIDTH + parent) * WIDTH + child."""
+    parent, child = divmod(index, WIDTH)
+    below = WIDTH * (parent // WIDTH + 1)
+    return f'{string.ascii_uppercase[parent]}#{string.ascii_uppercase[below + child]}'
 
 
-def parameter_names() -> list[str]:
-    """The name of every possible parameter, by its index."""
-    names = [''] * EDGES_MAX
-    for level in range(LEVELS - 1):
-        letters = string.ascii_uppercase[WIDTH * level:]
-        for parent in range(WIDTH):
-            for child in range(WIDTH):
-                index = index_of_edge(level, parent, child)
-                names[index] = f'{letters[parent]}#{letters[WIDTH + child]}'
-    return names
-
-
-NAMES = parameter_names()
+NAMES = [parameter_name(index) for index in range(EDGES_MAX)]
 
 
 class Definition(NamedTuple):
@@ -58,10 +49,8 @@ class Definition(NamedTuple):
 
     @property
     def operations(self) -> int:
-        """Additions, subtractions and multiplications; a bare constant or a copy counts as 1 (Sec. 2.2)."""
-        between = len(self.dependencies) - 1
-        with_constant = self.operator != ''
-        return max(1, between + with_constant)
+        """One less than its inputs; a bare constant or a copy counts as 1 (Ye et al. 2024, Sec. 2.2)."""
+        return max(1, len(self.dependencies) + len(self.operator) - 1)
 
 
 class Problem(NamedTuple):
@@ -75,31 +64,35 @@ class Problem(NamedTuple):
 def sample_igsm(rng: Random, max_ops: int, max_edges: int) -> Problem:
     """A problem whose answer needs s operations, s = min of two uniform draws from 1 .. max_ops.
 
-    Where the structure has too few parameters for s, all of them are needed and s is as large as they allow.
+    The number of needed definitions is uniform from the larger of two draws from 1 .. s, up to s; it and the
+    structure are drawn again where so few parameters cannot take s operations.
     """
-    parameters = draw_structure(rng, max_edges)
-    rng.shuffle(parameters)
-    draws = (uniform(rng, max_ops), uniform(rng, max_ops))
-    s = 1 + min(draws)
-    definitions = define_needed(rng, parameters, s)
+    s = 1 + min(uniform(rng, max_ops), uniform(rng, max_ops))
+    n_needed = 0
+    while most_operations(n_needed) < s:
+        parameters = draw_structure(rng, s, max_edges)
+        fewest = 1 + max(uniform(rng, s), uniform(rng, s))
+        n_needed = min(fewest + uniform(rng, s - fewest + 1), len(parameters))
 
-    # distractors may use what is needed, not the other way round
-    for i in range(len(definitions), len(parameters)):
-        count = min(uniform(rng, DEPENDENCIES_MAX + 1), i)
-        dependencies = rng.sample(parameters[:i], count)
-        has_constant = rng.random() < 0.5
-        definition = define(rng, parameters[i], dependencies, has_constant)
-        definitions.append(definition)
-
-    rng.shuffle(definitions)
-    return Problem(definitions, query=parameters[0])
+    definitions = define_needed(rng, parameters[:n_needed], s)
+    definitions += define_distractors(rng, parameters, n_needed)
+    return Problem(draw(rng, definitions, len(definitions)), query=parameters[0])
 
 
-def check_edges(max_edges: int):
-    """ValueError where no structure has so few edges, or none so many."""
+@cache
+def most_operations(n: int) -> int:
+    """The operations of n definitions, each of which uses as many as it may of those before it."""
+    return sum(max(1, min(i + 1, INPUTS_MAX) - 1) for i in range(n))
+
+
+def check_sizes(max_ops: int, max_edges: int):
+    """ValueError where no structure has so few edges or so many, or where they cannot hold max_ops."""
     if not EDGES_MIN <= max_edges <= EDGES_MAX:
-        raise ValueError(f'max_edges={max_edges}: {LEVELS} levels of 2 to {WIDTH} entities have '
+        raise ValueError(f'max_edges={max_edges}: {LEVELS} levels of {min(WIDTHS)} to {WIDTH} entities have '
                          f'{EDGES_MIN} to {EDGES_MAX} edges')
+    possible = most_operations(max_edges)
+    if not 1 <= max_ops <= possible:
+        raise ValueError(f'max_ops={max_ops} must be 1 to {possible} where max_edges={max_edges}')
 
 
 def uniform(rng: Random, n: int) -> int:
@@ -107,102 +100,123 @@ def uniform(rng: Random, n: int) -> int:
     return int(rng.random() * n)
 
 
-def draw_structure(rng: Random, max_edges: int) -> list[int]:
-    """Parameters (edges) of a structure in which every entity below the first level has a parent."""
-    sizes = draw_sizes(rng)
-    while sum(sizes[1:]) > max_edges:
-        sizes = draw_sizes(rng)
+def draw(rng: Random, pool: list, count: int) -> list:
+    """`count` of a pool, each once, in random order: faster than Random.sample where they are few."""
+    pool = pool.copy()
+    return [pool.pop(int(rng.random() * len(pool))) for _ in range(count)]
+
+
+def draw_structure(rng: Random, s: int, max_edges: int) -> list[int]:
+    """Parameters (edges), in random order, that give every entity below the first level a parent."""
+    narrowest, widest = sorted(rng.choices(list(WIDTHS), width_weights(s, max_edges), k=2))
+    narrowest = min(narrowest, max_edges // (LEVELS - 1))
+    fewest = narrowest * (LEVELS - 1)
+    spare = max_edges - fewest + 1
+    n_edges = fewest + min(uniform(rng, spare), uniform(rng, spare))
+    n_edges = min(n_edges, widest * widest * (LEVELS - 1))
+    sizes = draw_sizes(rng, narrowest, widest, n_edges)
 
     chosen = []  # an edge to each child
     others = []
     for level in range(LEVELS - 1):
-        n_parents = sizes[level]
         for child in range(sizes[level + 1]):
-            start = index_of_edge(level, 0, child)
-            edges = list(range(start, start + WIDTH * n_parents, WIDTH))
-            place = uniform(rng, n_parents)
-            chosen.append(edges.pop(place))
+            first = level * WIDTH * WIDTH + child
+            edges = list(range(first, first + WIDTH * sizes[level], WIDTH))
+            chosen.append(edges.pop(uniform(rng, sizes[level])))
             others += edges
-
-    room = min(max_edges - len(chosen), len(others))
-    if room > 0:
-        count = uniform(rng, room + 1)
-        chosen += rng.sample(others, count)
-    return chosen
+    chosen += draw(rng, others, n_edges - len(chosen))
+    return draw(rng, chosen, n_edges)
 
 
-def draw_sizes(rng: Random) -> list[int]:
-    """The number of entities on each level."""
-    return [2 + uniform(rng, WIDTH - 1) for _ in range(LEVELS)]
+@cache
+def width_weights(s: int, max_edges: int) -> list[float]:
+    """How likely each of WIDTHS is where s operations are needed."""
+    hardness = (s - 1) / (max_edges - 1)
+    return [exp(-(hardness - likeliest) ** 2) for likeliest in WIDTHS.values()]
+
+
+def draw_sizes(rng: Random, narrowest: int, widest: int, n_edges: int) -> list[int]:
+    """The number of entities on each level: one is added here or there until n_edges fit, and some more."""
+    sizes = [narrowest] * LEVELS
+    p_more = rng.random()
+    while True:
+        possible = sum(sizes[i] * sizes[i + 1] for i in range(LEVELS - 1))
+        is_full = sum(sizes[1:]) == n_edges
+        growing = [level for level in range(LEVELS) if sizes[level] < widest]
+        if not growing or possible >= n_edges and (is_full or rng.random() >= p_more):
+            return sizes
+        sizes[growing[uniform(rng, len(growing))]] += 1
 
 
 def define_needed(rng: Random, parameters: list[int], s: int) -> list[Definition]:
-    """Definitions of parameters[0], the query, and of all it needs, s operations in all.
+    """Definitions of all these parameters, s operations in all; the first is the query and needs the others.
 
-    Parameters are taken in order, each one used by an earlier one, so none is idle and no cycle can close.
-    One operation is kept back for every parameter that is used but not yet defined.
+    They are written from the query on, each of a parameter that is used already, by some that follow.
     """
+    p_bound = rng.random()
     definitions = []
-    n_used = 1
-    spare = s - 1
-    while len(definitions) < n_used:
-        i = len(definitions)
-        known = parameters[i + 1:n_used]
-        n_left = len(parameters) - n_used
-        has_constant = rng.random() < 0.5
-        count, n_new = draw_counts(rng, spare, len(known), n_left, has_constant)
+    used = parameters[:1]
+    unused = parameters[1:]
+    for operations in share_operations(rng, len(parameters), s):
+        parameter = used.pop(uniform(rng, len(used)))
+        following = used + unused
+        n_inputs = operations + 1 if operations > 1 else 1 + uniform(rng, 2)
+        n_inputs = min(n_inputs, len(following) + 1)
 
-        new = parameters[n_used:n_used + n_new]
-        dependencies = new + rng.sample(known, count - n_new)
-        rng.shuffle(dependencies)
-        definition = define(rng, parameters[i], dependencies, has_constant)
-        definitions.append(definition)
-        spare -= definition.operations - 1 + n_new
-        n_used += n_new
+        # one input may have to be a parameter; of the others one is the constant by a coin or by lot
+        is_bound = bool(following) and (not used or rng.random() < p_bound)
+        n_open = n_inputs - is_bound
+        n_possible = len(following) - is_bound + 1
+        has_constant = n_open > 0 and (rng.random() < 0.5 or uniform(rng, n_possible) < n_open)
+        dependencies = draw(rng, following, n_inputs - has_constant)
+        definitions.append(define(rng, parameter, dependencies, has_constant))
+        used += [dependency for dependency in dependencies if dependency in unused]
+        unused = [parameter for parameter in unused if parameter not in used]
     return definitions
 
 
-def draw_counts(rng: Random, spare: int, n_known: int, n_left: int, has_constant: bool) -> tuple[int, int]:
-    """How many dependencies a definition gets, and how many of these no definition has used before.
+def share_operations(rng: Random, n: int, s: int) -> list[int]:
+    """Operations of n definitions, s in all, each as many as those after it allow."""
+    operations = [1] * n
+    places = list(range(n - 2))
+    for _ in range(s - n):
+        i = places[uniform(rng, len(places))]
+        operations[i] += 1
+        if operations[i] == min(n - i, INPUTS_MAX) - 1:
+            places.remove(i)
+    return operations
 
-    It may take `spare` operations beyond the first, n_known parameters that are in use, n_left that are not.
-    """
-    most = min(spare, DEPENDENCIES_MAX - 2 + has_constant)
-    extra = uniform(rng, most + 1)  # operations after the first
-    if extra:
-        count = extra + 2 - has_constant
-    else:
-        count = uniform(rng, 3 - has_constant)
 
-    # no more than can be had and paid
-    while count > n_known + min(n_left, spare - extra):
-        extra = max(0, extra - 1)
-        count -= 1
-
-    # the chain must go on
-    if not n_known and n_left and spare:
-        count = max(count, 1)
-
-    n_new_min = max(count - n_known, 0)
-    n_new_max = min(count, n_left, spare - extra)
-    n_new = n_new_min + uniform(rng, n_new_max - n_new_min + 1)
-    return count, n_new
+def define_distractors(rng: Random, parameters: list[int], n_needed: int) -> list[Definition]:
+    """Definitions of parameters[n_needed:]; half of them use only one another, the others any before them."""
+    definitions = []
+    independent = []
+    for i in range(n_needed, len(parameters)):
+        is_independent = rng.random() < 0.5
+        pool = independent if is_independent else parameters[:i]
+        count = 1
+        while count < min(len(pool) + 1, INPUTS_MAX) and rng.random() < 0.5:
+            count += 1
+        has_constant = count > len(pool) or rng.random() < 0.5
+        dependencies = draw(rng, pool, count - has_constant)
+        definitions.append(define(rng, parameters[i], dependencies, has_constant))
+        if is_independent:
+            independent.append(parameters[i])
+    return definitions
 
 
 def define(rng: Random, parameter: int, dependencies: list, has_constant: bool) -> Definition:
     """A definition by these dependencies, with a random constant where it has one."""
     if not dependencies:
         return Definition(parameter, '', uniform(rng, MODULUS), (), False)
-    dependencies = tuple(dependencies)
     minus = len(dependencies) == 2 and rng.random() < 0.5
-
-    if not has_constant:
-        return Definition(parameter, '', 0, dependencies, minus)
-    if rng.random() < 0.5:
-        constant = 1 + uniform(rng, MODULUS - 1)
-        return Definition(parameter, '+', constant, dependencies, minus)
-    constant = 2 + uniform(rng, MODULUS - 2)
-    return Definition(parameter, '*', constant, dependencies, minus)
+    operator = ''
+    constant = 0
+    if has_constant:
+        operator = '+*'[uniform(rng, 2)]
+        least = 1 if operator == '*' else 0
+        constant = least + uniform(rng, MODULUS - least)
+    return Definition(parameter, operator, constant, tuple(dependencies), minus)
 
 
 # --- solving
@@ -210,15 +224,10 @@ def define(rng: Random, parameter: int, dependencies: list, has_constant: bool) 
 def value_of(definition: Definition, values: dict) -> int:
     """The value mod 7 of a definition, given those of its dependencies."""
     terms = [values[parameter] for parameter in definition.dependencies]
-    constant = definition.constant
-    if not terms:
-        return constant % MODULUS
     total = terms[0] - terms[1] if definition.minus else sum(terms)
     if definition.operator == '*':
-        total *= constant
-    elif definition.operator == '+':
-        total += constant
-    return total % MODULUS
+        return total * definition.constant % MODULUS
+    return (total + definition.constant) % MODULUS
 
 
 def solve_igsm(problem: Problem) -> tuple[int, list[Definition]]:
@@ -229,20 +238,17 @@ def solve_igsm(problem: Problem) -> tuple[int, list[Definition]]:
     definition_of = {definition.parameter: definition for definition in problem.definitions}
     values = {}
     needed = []
-    begun = set()
 
     def visit(parameter):
-        if parameter in values:
-            return
-        if parameter in begun:
-            raise ValueError(f'{NAMES[parameter]} depends on itself')
         if parameter not in definition_of:
             raise ValueError(f'{NAMES[parameter]} has no definition')
-
-        begun.add(parameter)
         definition = definition_of[parameter]
+        values[parameter] = None  # until those that it uses have theirs
         for dependency in definition.dependencies:
-            visit(dependency)
+            if dependency not in values:
+                visit(dependency)
+            elif values[dependency] is None:
+                raise ValueError(f'{NAMES[dependency]} depends on itself')
         values[parameter] = value_of(definition, values)
         needed.append(definition)
 
@@ -257,47 +263,28 @@ def values_so_far(definitions: list[Definition]) -> list[dict]:
     out = [{}]
     for definition in definitions:
         pending.append(definition)
-        pending = settle(pending, values)
+        ready = [definition]
+        while ready:
+            ready = [d for d in pending if values.keys() >= set(d.dependencies)]
+            for d in ready:
+                values[d.parameter] = value_of(d, values)
+            pending = [d for d in pending if d.parameter not in values]
         out.append(dict(values))
     return out
-
-
-def settle(pending: list[Definition], values: dict) -> list[Definition]:
-    """Adds to `values` all that they determine; returns the definitions that still wait for others."""
-    n_before = -1
-    while len(values) > n_before:
-        n_before = len(values)
-        waiting = []
-        for definition in pending:
-            if values.keys() >= set(definition.dependencies):
-                values[definition.parameter] = value_of(definition, values)
-            else:
-                waiting.append(definition)
-        pending = waiting
-    return pending
 
 
 # --- text
 
 def igsm_text(problem: Problem) -> str:
     """'E#I := 4. J#N := 3 * E#I. J#N?'"""
-    lines = []
-    for definition in problem.definitions:
-        name = NAMES[definition.parameter]
-        lines.append(f'{name} := {right_side(definition)}.')
-    lines.append(f'{NAMES[problem.query]}?')
-    return ' '.join(lines)
-
-
-def right_side(definition: Definition) -> str:
-    """What stands behind ':='."""
-    if not definition.dependencies:
-        return str(definition.constant)
-    joint = ' - ' if definition.minus else ' + '
-    terms = joint.join(NAMES[parameter] for parameter in definition.dependencies)
-    if not definition.operator:
-        return terms
-    return f'{definition.constant} {definition.operator} {terms}'
+    parts = []
+    for parameter, operator, constant, dependencies, minus in problem.definitions:
+        joint = ' - ' if minus else ' + '
+        right = joint.join([NAMES[dependency] for dependency in dependencies]) or str(constant)
+        if operator:
+            right = f'{constant} {operator} {right}'
+        parts.append(f'{NAMES[parameter]} := {right}.')
+    return ' '.join([*parts, f'{NAMES[problem.query]}?'])
 
 
 def parse_igsm(text: str) -> Problem:
@@ -317,11 +304,8 @@ def parse_definition(line: str) -> Definition:
     if not match:
         raise ValueError(f'{line!r} is not of the form X#Y := c, S, c + S or c * S')
     name, bare, scale, operator, terms = match.groups(default='')
-    names = re.findall(NAME, terms)
-    dependencies = tuple(map(index_of, names))
-    constant = int(bare or scale or 0)
-    minus = ' - ' in terms
-    return Definition(index_of(name), operator, constant, dependencies, minus)
+    dependencies = tuple(map(index_of, re.findall(NAME, terms)))
+    return Definition(index_of(name), operator, int(bare or scale or 0), dependencies, ' - ' in terms)
 
 
 def index_of(name: str) -> int:

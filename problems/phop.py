@@ -16,8 +16,7 @@ def sample_phop(key, ids, p: int, length: int, n_letters: int):
     """(B, length + 1): letters whose last position has exactly the sampled chain of p hops, and the answer.
 
     Saunshi et al. 2025, App. A.1: a chain c_0 .. c_p without equal neighbours is laid out from the right. The
-    last letter is c_0, and hop t is the pair c_{t-1} c_t. The p pairs keep their order and are spread
-    uniformly.
+    last letter is c_0, hop t the pair c_{t-1} c_t. The pairs keep their order and are spread uniformly.
     """
     B = len(ids)
     random16 = random_16(key, ids, 2 * p + 1 + length)
@@ -48,8 +47,7 @@ def draw_chain(random16, n_letters: int):
 def draw_places(random16, length: int):
     """Where each of p pairs starts, from the left (B, p), uniform among places that do not overlap.
 
-    A pair or a free letter takes one slot. Which slots hold pairs is a uniform subset, drawn by Floyd's
-    algorithm on all rows at once.
+    A pair or a free letter takes one slot; those of pairs are a uniform subset, by Floyd's algorithm.
     """
     B, p = random16.shape
     n_free = length - 1 - 2 * p
@@ -60,7 +58,7 @@ def draw_places(random16, length: int):
     # the i-th pair takes one of slots 0 .. last, and `last` itself where another has that one
     for i in range(p):
         last = n_free + i
-        slot = below(random16[:, i], last + 1)
+        slot = below(random16[:, i], last + 1).astype(np.int64)
         slot = np.where(taken[rows, slot], last, slot)
         taken[rows, slot] = True
         slots[:, i] = slot
@@ -75,14 +73,13 @@ def draw_fillers(random16, left, pairs, n_letters: int):
     pair, any. So what a filler must avoid changes at each pair's second letter: c_{p-1}, .., c_0.
     """
     B, length = random16.shape
-    zero = np.zeros((B, 1), np.uint8)
-    end = np.full((B, 1), length)
 
     # regions of equal letters, one above the letter that must be avoided; the leftmost avoids none
+    zero = np.zeros((B, 1), np.uint8)
+    end = np.full((B, 1), length)
     bounds = np.concatenate([zero, pairs + 1, end], axis=1)   # (B, p + 2)
     above_avoided = np.concatenate([zero, left + 1], axis=1)  # (B, p + 1)
-    letters = np.repeat(above_avoided.ravel(), np.diff(bounds).ravel())
-    letters = letters.reshape(B, length)
+    letters = np.repeat(above_avoided, np.diff(bounds).ravel()).reshape(B, length)
 
     # steps from there lead to every other letter; uint8 below 0 is large, so the minimum is the remainder
     letters += below(random16, n_letters - 1).astype(np.uint8)
@@ -100,8 +97,7 @@ def draw_fillers(random16, left, pairs, n_letters: int):
 def hop(letters, p, n_letters: int):
     """hop_p at every position of letters (B, n), p (B,): the letter (B, n), or -1 for fewer than p hops.
 
-    Saunshi et al. 2025, Def. A.1: find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), and find_p is its p-th
-    power, here by repeated squaring.
+    Saunshi et al. 2025, Def. A.1: find_p is the p-th power of find_1, here by repeated squaring.
     """
     power = find_1(letters, n_letters)  # (B, n + 1)
     found = np.broadcast_to(np.arange(power.shape[1]), power.shape)
@@ -120,7 +116,7 @@ def hop(letters, p, n_letters: int):
 
 
 def find_1(letters, n_letters: int):
-    """find_1 (B, n + 1) at positions counted from 1; 0 means none, and stays 0."""
+    """find_1(i) = max({0} u {j <= i : v_{j-1} = v_i}), positions counted from 1, (B, n + 1); 0 means none."""
     B, n = letters.shape
     positions = np.arange(1, n + 1)
     latest = np.zeros((B, n + 1), np.int64)
@@ -137,9 +133,9 @@ def find_1(letters, n_letters: int):
 
 @dataclass(kw_only=True, eq=False)
 class PHop(Task):
-    """p-hop induction as a task. With several p, the first token of a sequence says its p.
+    """p-hop induction as a task. Tokens: the letters, 'none' (fewer than p hops), and one for each p.
 
-    Vocabulary: the letters, 'none' (a position with fewer than p hops before it), a token for each p.
+    Where there are several p, the first token of a sequence says its p.
     """
 
     p: tuple[int, ...] = (16,)              # hops; of several, each is drawn equally and given as first token
@@ -196,13 +192,11 @@ class PHop(Task):
 
     def p_of(self, tokens):
         """p of each row (B,), from its first token where there are several."""
-        if not self.n_prefix:
-            return np.full(len(tokens), self.p[0])
-        return np.array(self.p)[tokens[:, 0] - self.first_p]
+        known = np.array(self.p)
+        return known[tokens[:, 0] - self.first_p] if self.n_prefix else np.tile(known, len(tokens))
 
     def solve(self, prompt: list[int]) -> list[int]:
-        hops = self.hops(np.array([prompt]))
-        return [int(hops[0, -1])]
+        return self.hops(np.array([prompt]))[0, -1:].tolist()
 
     def baselines(self, batch: Batch) -> dict:
         """Right or wrong (B,) for shortcuts that do not hop p times: the commonest letter, a single hop."""
@@ -225,10 +219,8 @@ class PHop(Task):
         if not 2 <= len(letters) <= self.length:
             raise ValueError(f'the prompt has {len(letters)} letters; this model takes 2 to {self.length}')
 
-        tokens = [self.letters.index(letter) for letter in letters]
-        if self.n_prefix:
-            tokens.insert(0, self.token_of(int(head)))
-        return tokens
+        prefix = [self.token_of(int(head))] if self.n_prefix else []
+        return prefix + [self.letters.index(letter) for letter in letters]
 
     def decode(self, tokens) -> str:
         """Letters as text, '-' for none, 'P:' for a token that gives p."""

@@ -41,17 +41,14 @@ def random_words(key, ids, n_words: int):
 
 def random_16(key, ids, n: int):
     """(len(ids), n) random uint16, four from each word."""
-    n_words = -(-n // 4)
-    words = random_words(key, ids, n_words)
+    words = random_words(key, ids, -(-n // 4))
     return words.view(np.uint16)[:, :n]
 
 
 def random_below(key, ids, n: int, bound: int):
     """(len(ids), n) uint64, uniform in 0 .. bound - 1, from 32 random bits each."""
-    n_words = -(-n // 2)
-    words = random_words(key, ids, n_words)
-    random32 = words.view(np.uint32)[:, :n]
-    scaled = random32.astype(np.uint64)
+    words = random_words(key, ids, -(-n // 2))
+    scaled = words.view(np.uint32)[:, :n].astype(np.uint64)
     scaled *= bound
     scaled >>= 32
     return scaled
@@ -66,8 +63,7 @@ def below(random16, bound: int):
 
 def hash_rows(rows):
     """A 64-bit hash of each row of small whole numbers (B, T), position by position, (B,)."""
-    T = rows.shape[1]
-    factors = mix(counter(T)) | 1  # (T,), odd: none loses bits
+    factors = mix(counter(rows.shape[1])) | 1  # (T,), odd: none loses bits
     numbers = rows.astype(np.uint64)
     numbers += 1
     return mix(numbers @ factors)
@@ -97,7 +93,5 @@ def feistel(key, x, half: int):
     right = x & mask
     for round_key in mix(key + counter(FEISTEL_ROUNDS)):
         mixed = mix(mix(right) + round_key) & mask
-        mixed ^= left
-        left = right
-        right = mixed
+        left, right = right, left ^ mixed
     return left << half | right

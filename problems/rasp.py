@@ -2,8 +2,8 @@
 
 An iteration is what a Transformer block could do; a program makes T(n) of them. It takes a sequence of
 tokens, query, '>' and EOS, and returns one of the same length: answer and EOS from '>' on; what stands before
-is not looked at. Core operations are elementwise functions and one causal attention, kqv; positions are
-compared and counted, never calculated with (Zhou et al. 2024). Steps are straight-line code.
+is not looked at. Core operations are elementwise functions and one causal attention, kqv. Positions are
+compared and counted (Zhou et al. 2024), and subtracted only where multiplication reads its operands.
 """
 import numpy as np
 
@@ -19,13 +19,14 @@ class Tokens:
 
 # --- core operations: sequences are (T,)
 
+where = np.where  # (condition, a, b): a where the condition holds, else b
+
+
 def full(x, value):
-    """`value` at every position."""
     return np.full(len(x), value)
 
 
 def indices(x):
-    """The position of every position, from 0."""
     return np.arange(len(x))
 
 
@@ -41,14 +42,13 @@ def kqv(k, q, v, predicate, default=0):
     width = pattern.sum(1)
     total = pattern @ v.astype(int)
     mean = total // np.maximum(width, 1)
-    return np.where(width > 0, mean, default)
+    return where(width > 0, mean, default)
 
 
 def first(k, q, v, predicate, default=0):
     """v at the first position where the query looks: kqv with a minimum in place of the mean."""
     pattern = select(k, q, predicate)
-    found = pattern.any(1)
-    return np.where(found, v[pattern.argmax(1)], default)
+    return where(pattern.any(1), v[pattern.argmax(1)], default)
 
 
 # --- made of these
@@ -61,19 +61,12 @@ def shift_right(x, default=0):
 
 def has_seen(x, value):
     """1 from the first `value` on."""
-    ones = full(x, 1)
-    return kqv(x, full(x, value), ones, np.equal)
+    return kqv(x, full(x, value), full(x, 1), np.equal)
 
 
 def count(mask):
     """How many of the mask's ones stand here or before: the width of an attention pattern."""
-    pattern = select(mask, full(mask, 1), np.equal)
-    return pattern.sum(1)
-
-
-def where(condition, a, b):
-    """a where the condition holds, else b."""
-    return np.where(condition, a, b)
+    return select(mask, full(mask, 1), np.equal).sum(1)
 
 
 def from_eoq(seq, t: Tokens):
@@ -142,23 +135,25 @@ def binary_sum(seq, steps: int, t: Tokens):
     for _ in range(steps):
         halved = shift_right(halved)
         ones = where(halved, ones // 2, ones)
-    after_first = shift_right(in_answer)
-    ended = after_first & (ones == 0)
+    ended = in_answer & (ones == 0)  # at once where there are no ones
     return where(ended, t.eos, ones % 2)
 
 
 def multiplication(seq, steps: int, t: Tokens):
-    """a0 * b + 2 * a1 * b, least significant bit first, carries moving right; T = n + 2 is enough."""
+    """a0 * b + 2 * a1 * b, least significant bit first, carries moving right; T = n + bits of a is enough."""
     place = from_eoq(seq, t)
     seen_sign = has_seen(seq, t.number['*'])
-    in_first = 1 - seen_sign
     in_query = 1 - has_seen(seq, t.eoq)
+    in_first = 1 - seen_sign
     in_second = shift_right(seen_sign) & in_query
+    n_first = count(in_first)
+    n_second = count(in_second)
 
-    # b times each bit of a, on the answer's place
-    b = align(seq, in_second, place)
-    a0 = align(seq, in_first, full(seq, 1))
-    a1 = align(seq, in_first, full(seq, 2))
+    # b times each bit of a, on the answer's place: a0, a1 and b are read from the right
+    from_left = where(place > n_second, 0, n_second + 1 - place)
+    b = align(seq, in_second, from_left)
+    a0 = align(seq, in_first, n_first)
+    a1 = align(seq, in_first, n_first - 1)
     total = where(place, b & a0, 0)
     twice = shift_right(where(place, b & a1, 0))
 
@@ -167,8 +162,7 @@ def multiplication(seq, steps: int, t: Tokens):
         without_carry = total ^ carry
         carry = shift_right(total & carry)
         total = without_carry
-    size = count(in_first) + count(in_second)
-    return where(place > size, t.eos, total)
+    return where(place > n_first + n_second, t.eos, total)
 
 
 def unique_set(seq, steps: int, t: Tokens):
@@ -182,22 +176,5 @@ def unique_set(seq, steps: int, t: Tokens):
     return where(place > count(is_first), t.eos, answer)
 
 
-PROGRAMS = {
-    'parity': parity,
-    'copy': copy,
-    'binary_addition': binary_addition,
-    'binary_sum': binary_sum,
-    'multiplication': multiplication,
-    'unique_set': unique_set,
-}
-
-
-def steps_needed(task: str, n: int, n_first: int = 2) -> int:
-    """Iterations after which the program has the answer to queries of length n; n_first: bits of a factor."""
-    if task == 'binary_addition':
-        return n + 1
-    if task == 'multiplication':
-        return n + n_first
-    if task == 'unique_set':
-        return 0
-    return n
+PROGRAMS = {'parity': parity, 'copy': copy, 'binary_addition': binary_addition, 'binary_sum': binary_sum,
+            'multiplication': multiplication, 'unique_set': unique_set}

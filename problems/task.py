@@ -5,7 +5,6 @@ neither the number of processes nor what was drawn before. An example belongs to
 its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
 """
 import math
-from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from random import Random
 from typing import NamedTuple
@@ -21,26 +20,21 @@ DIFFICULTY_STREAM = 77   # names the random numbers that choose difficulties, ap
 
 
 class Batch(NamedTuple):
-    """tokens and targets (B, T), int16; target t is what the model should say after token t, or IGNORE.
-
-    loops: how often each sample is looped (B,), where that differs; None leaves it to the model.
-    """
-    tokens: np.ndarray
-    targets: np.ndarray
-    loops: np.ndarray | None = None
+    """Examples as a model is given them."""
+    tokens: np.ndarray               # (B, T) int16
+    targets: np.ndarray              # (B, T) int16: what should follow each token, or IGNORE
+    loops: np.ndarray | None = None  # (B,), where samples differ in it; None leaves it to the model
 
 
 def split_of(rows):
     """The split of each row (B, T), as an index of SPLITS: 1/16 validation, 1/16 test, by hash."""
-    sixteenth = hash_rows(rows) >> 60  # (B,), 0 .. 15
-    split = np.where(sixteenth < 2, sixteenth + 1, 0)
-    return split.astype(np.int64)
+    sixteenth = (hash_rows(rows) >> 60).astype(np.int64)  # (B,), 0 .. 15
+    return np.where(sixteenth < 2, sixteenth + 1, 0)
 
 
 def train_ids(seed: int, step: int, batch_size: int, train_examples: int, lo: int, hi: int):
     """Numbers of examples lo .. hi - 1 of step's batch: endless, or epochs, each in fresh random order."""
-    first = step * batch_size
-    places = np.arange(first + lo, first + hi)
+    places = step * batch_size + np.arange(lo, hi)
     if not train_examples:
         return places
 
@@ -49,16 +43,14 @@ def train_ids(seed: int, step: int, batch_size: int, train_examples: int, lo: in
     for epoch in np.unique(epochs).tolist():
         in_epoch = epochs == epoch
         order = epoch_order(seed, epoch, train_examples)
-        within = places[in_epoch] % train_examples
-        ids[in_epoch] = order[within]
+        ids[in_epoch] = order[places[in_epoch] % train_examples]
     return ids
 
 
 @lru_cache(maxsize=1)  # 4M numbers take 0.1 s to shuffle, once an epoch
 def epoch_order(seed: int, epoch: int, n: int):
     """The order in which an epoch visits the n examples of a fixed set, (n,)."""
-    generator = np.random.default_rng([seed, epoch])
-    return generator.permutation(n)
+    return np.random.default_rng([seed, epoch]).permutation(n)
 
 
 class Task:
@@ -88,17 +80,15 @@ class Task:
         ValueError where they, difficulty_start and train_examples do not go together.
         """
         n = len(difficulties)
-        n_different = len(set(difficulties))
         starts = self.difficulty_start
-        if n == 0 or n_different < n:
+        if n == 0 or len(set(difficulties)) < n:
             raise ValueError(f'{option}={difficulties}: give one or several different difficulties')
         if self.train_examples < 0:
             raise ValueError(f'train_examples={self.train_examples} must not be negative')
         if starts and self.train_examples:
             raise ValueError(f'difficulty_start={starts} does not go with a fixed set, '
                              f'train_examples={self.train_examples}')
-        fitting = len(starts) == n and 0 in starts
-        if starts and not fitting:
+        if starts and (len(starts) != n or 0 not in starts):
             raise ValueError(f'difficulty_start={starts} needs one step for each of {difficulties}, '
                              'and a 0 among them')
 
@@ -107,9 +97,8 @@ class Task:
 
     def evaluated(self, split: str) -> tuple:
         """Difficulties of a split's evaluation: validation is always in distribution."""
-        if split == 'test' and self.test_difficulties:
-            return self.test_difficulties
-        return self.difficulties
+        tested = self.test_difficulties if split == 'test' else ()
+        return tested or self.difficulties
 
     def available(self, split: str) -> float:
         """How many evaluation examples there are at most."""
@@ -118,8 +107,7 @@ class Task:
     def examples(self, split: str, seed: int, ids, difficulty):
         """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8.
 
-        Each is the first of its attempts, counted from 0, that belongs to the split. ValueError where none
-        does.
+        Each is the first of its attempts that belongs to the split. ValueError where none does.
         """
         wanted = SPLITS.index(split)
         out = self.new_rows(len(ids))
@@ -131,17 +119,15 @@ class Task:
             # several attempts at each example that is missing
             attempts = range(attempt, attempt + tries)
             keys = np.concatenate([key_of(wanted, seed, number) for number in attempts])
-            keys = np.tile(keys, len(missing))
             drawn_for = np.repeat(missing, tries)
-            drawn = self.draw(keys, ids[drawn_for], difficulty[drawn_for])
-            fits = split_of(drawn[:, :-1]) == wanted
-            fits = fits.reshape(-1, tries)  # (missing, tries)
+            drawn = self.draw(np.tile(keys, len(missing)), ids[drawn_for], difficulty[drawn_for])
 
             # the first that fits
+            fits = split_of(drawn[:, :-1]) == wanted
+            fits = fits.reshape(-1, tries)  # (missing, tries)
             found = fits.any(1).nonzero()[0]
             first = fits[found].argmax(1)
-            chosen = found * tries + first
-            out[missing[found]] = drawn[chosen]
+            out[missing[found]] = drawn[found * tries + first]
             missing = np.delete(missing, found)
             if not missing.size:
                 return out
@@ -151,9 +137,7 @@ class Task:
 
     def new_rows(self, n: int):
         """Rows (n, block_size + 1) uint8 to be filled, of padding where the task has it."""
-        size = (n, self.block_size + 1)
-        filling = self.pad or 0
-        return np.full(size, filling, np.uint8)
+        return np.full((n, self.block_size + 1), self.pad or 0, np.uint8)
 
     def train_batch(self, seed: int, step: int, batch_size: int, lo=0, hi=None) -> Batch:
         """Examples lo .. hi - 1 of step's batch. A fixed set is the same for every seed, its order is not."""
@@ -164,11 +148,8 @@ class Task:
         # the difficulties that have joined are equally likely
         joined = np.array(self.starts) <= step
         active = np.array(self.difficulties)[joined]
-        key = key_of(data_seed, DIFFICULTY_STREAM)
-        words = random_words(key, ids, 1)[:, 0]
-        chosen = words % len(active)
-        chosen = chosen.astype(np.int64)
-        difficulty = active[chosen]
+        words = random_words(key_of(data_seed, DIFFICULTY_STREAM), ids, 1)[:, 0]
+        difficulty = active[words % len(active)]
 
         rows = self.examples('train', data_seed, ids, difficulty)
         return self.batch(rows, self.supervise)
@@ -177,11 +158,9 @@ class Task:
         """Examples lo .. hi - 1 of the one set of this split and difficulty; only the answer is scored."""
         wanted = (split, difficulty, lo, hi)
         if wanted not in self.evaluation_rows:
-            ids = np.arange(lo, hi)
             difficulties = np.full(hi - lo, difficulty)
-            self.evaluation_rows[wanted] = self.examples(split, 0, ids, difficulties)
-        rows = self.evaluation_rows[wanted]
-        return self.batch(rows, 'answer')
+            self.evaluation_rows[wanted] = self.examples(split, 0, np.arange(lo, hi), difficulties)
+        return self.batch(self.evaluation_rows[wanted], 'answer')
 
     @cached_property
     def evaluation_rows(self) -> dict:
@@ -194,10 +173,8 @@ class Task:
         following = rows[:, 1:]
         targets = following.astype(np.int16)
         if supervise == 'answer':
-            places = np.arange(self.block_size) + 1
-            start = self.answer_start(rows)
-            before = places < start[:, None]
-            targets[before] = IGNORE
+            places = np.arange(1, self.block_size + 1)
+            targets[places < self.answer_start(rows)[:, None]] = IGNORE
         if self.pad is not None:
             targets[following == self.pad] = IGNORE
         return Batch(tokens, targets)
@@ -208,30 +185,47 @@ class Task:
 
 
 class Text(Task):
-    """A task whose tokens are the characters of `alphabet`, of which the last two are end and padding."""
+    """A task whose tokens are words: single characters, unless `split` and `joint` say otherwise.
 
-    def set_alphabet(self, alphabet: str):
-        self.alphabet = alphabet
-        self.vocab_size = len(alphabet)
-        self.end = self.vocab_size - 2
-        self.pad = self.vocab_size - 1
-        self.number = {character: i for i, character in enumerate(alphabet)}
+    It adds either draw or draw_one, which gives the tokens of one row.
+    """
+
+    joint = ''  # between the words of a text
+
+    def set_words(self, words, possible: str):
+        """Sets the vocabulary, ';' the end, '_' padding; errors say that prompts may hold `possible`."""
+        self.words = list(words)
+        self.possible = possible
+        self.vocab_size = len(self.words)
+        self.number = {word: i for i, word in enumerate(self.words)}
+        self.end = self.number.get(';')
+        self.pad = self.number.get('_')
+
+    def draw(self, key, ids, difficulty):
+        out = self.new_rows(len(ids))
+        seeds = mix(key + ids.astype(np.uint64)).tolist()
+        for row, seed, level in zip(out, seeds, difficulty.tolist(), strict=True):
+            tokens = self.draw_one(Random(seed), level)
+            row[:len(tokens)] = tokens
+        return out
+
+    def split(self, text: str) -> list[str]:
+        return list(text)
 
     def encode(self, text: str) -> list[int]:
-        """Characters -> tokens. ValueError where one is not of the alphabet, or the text too long."""
-        possible = self.alphabet[:-2]
-        unknown = sorted(set(text) - set(possible))
-        if unknown:
-            raise ValueError(f'the prompt holds {unknown[0]!r}; possible are {possible!r}')
-        n = len(text)
-        if not 0 < n <= self.block_size:
-            raise ValueError(f'the prompt has {n} tokens; this model takes 1 to {self.block_size}')
-        return [self.number[character] for character in text]
+        """Text -> tokens. ValueError where a prompt may not hold a word, or not so many."""
+        words = self.split(text)
+        for word in words:
+            if self.number.get(word) in (None, self.end, self.pad):
+                raise ValueError(f'the prompt holds {word!r}; possible are {self.possible}')
+        if not 0 < len(words) <= self.block_size:
+            raise ValueError(f'the prompt has {len(words)} tokens; this model takes 1 to {self.block_size}')
+        return [self.number[word] for word in words]
 
     def decode(self, tokens) -> str:
-        """Tokens -> characters, without end and padding."""
+        """Tokens -> text, without end and padding."""
         hidden = (self.end, self.pad)
-        return ''.join(self.alphabet[token] for token in tokens if token not in hidden)
+        return self.joint.join([self.words[token] for token in tokens if token not in hidden])
 
 
 def after(rows, token: int):
@@ -241,19 +235,11 @@ def after(rows, token: int):
 
 def correct(batch: Batch, answers):
     """Whether each of the answers (B,) of one token is the target that is scored first, (B,)."""
-    rows = np.arange(len(batch.targets))
     first = (batch.targets != IGNORE).argmax(1)
-    return answers == batch.targets[rows, first]
+    return answers == batch.targets[np.arange(len(first)), first]
 
 
 def majority(batch: Batch):
     """Right or wrong (B,) for always giving the answer that is commonest in the batch itself."""
     answers = batch.targets.max(1)
     return answers == np.bincount(answers).argmax()
-
-
-def rngs(key, ids) -> Iterator[Random]:
-    """A generator of Python's own for each example (key and ids (B,)), where they are drawn one by one."""
-    numbers = ids.astype(np.uint64)
-    seeds = mix(key + numbers).tolist()
-    return map(Random, seeds)

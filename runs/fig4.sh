@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# B's Figure 4: length generalization of the looped model and of next-token prediction. SCALE=paper or laptop.
+# Figure 4: length generalization of the looped model and of next-token prediction. SCALE=paper or laptop.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runs/lengths.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# B's Figure 5: the looped model, the same without input injection, full-answer prediction. SCALE=paper or laptop.
+# Figure 5: the looped model, the same without input injection, full-answer prediction. SCALE=paper or laptop.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runs/lengths.sh

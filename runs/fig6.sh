@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# B's Figure 6: accuracy and confidence of the looped model after every loop, with the step that is chosen.
+# Figure 6: accuracy and confidence of the looped model after every loop, with the step that is chosen.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runs/lengths.sh

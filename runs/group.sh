@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Group composition (A, Thm 5.1, in training): one layer looped log2 n times, as many layers, one layer.
+# Group composition (Saunshi et al. 2025, Thm 5.1, in training): one layer looped log2 n times, as many layers, one layer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SCALE=laptop

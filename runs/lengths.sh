@@ -1,5 +1,5 @@
-# Sourced by the scripts of B's figures. `method TASK NAME SEED` trains and tests one of B's methods (B, Sec. 6.1.2
-# and 6.3) with one seed, `compare` several. TASKS and SEEDS choose fewer: TASKS="parity copy".
+# Sourced by the scripts of the figures of Fan et al. 2025. `method TASK NAME SEED` trains and tests one of their
+# methods (Sec. 6.1.2 and 6.3) with one seed, `compare` several. TASKS and SEEDS choose fewer: TASKS="parity copy".
 source runs/common.sh
 TASKS=${TASKS:-parity copy binary_addition binary_sum multiplication unique_set}
 if [ "$SCALE" = paper ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A's Table 1: addition (left) and p-hop (right). SCALE=paper runs A's recipe, SCALE=laptop small problems (no numbers
-# of the paper apply to them). Rows that are finished are skipped, rows that were cut go on from their checkpoint.
+# Table 1 of Saunshi et al. 2025: addition (left) and p-hop (right). SCALE=paper runs their recipe, SCALE=laptop
+# small problems (no numbers of the paper apply to them). Rows that are finished are skipped, rows that were cut go on from their checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runs/common.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A's Table 2: i-GSM. SCALE=paper runs A's recipe, SCALE=laptop small problems (no numbers of the paper apply).
+# Table 2 of Saunshi et al. 2025: i-GSM. SCALE=paper runs their recipe, SCALE=laptop small problems (no numbers of
+# the paper apply).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source runs/common.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A's language models on the Pile, with downstream scores: Tables 3 to 8, Figure 1, the scaling law. One model at a
+# The language models of Saunshi et al. 2025 on the Pile, with downstream scores: Tables 3 to 8, Figure 1, the scaling law. One model at a
 # time on the GPUs of this machine (NPROC, all by default); what is finished is skipped, what was cut goes on. Each
 # takes days of 8 H100: `python train.py config/pile_24x1.py --dry_run=True`. MODELS="12x1 12x2" takes fewer.
 set -euo pipefail

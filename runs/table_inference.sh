@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# B's Table 1 (App. D): time to answer 64 parity problems of length 50, by method. SCALE=paper or laptop (narrower).
+# Table 1 of Fan et al. 2025 (App. D): time to answer 64 parity problems of length 50, by method. SCALE=paper or laptop (narrower).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SCALE=${SCALE:-laptop}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Language models of bytes at laptop scale: iso-FLOP baseline, base, looped, middle loop, regularized (A, Sec. 3 and 4
-# in small), on the sources of Python's standard library. The same tokens in the same order for each.
+# Language models of bytes at laptop scale: iso-FLOP baseline, base, looped, middle loop, regularized
+# (Saunshi et al. 2025, Sec. 3 and 4, in small), on the sources of Python's standard library. The same tokens in the same order for each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 SCALE=laptop

@@ -8,8 +8,6 @@ from training import run
 from problems.shards import ShardWriter
 from problems.text import Bytes
 
-os.environ.setdefault('HF_UPDATE_DOWNLOAD_COUNTS', '0')  # or datasets calls a server for each file it reads
-
 PASSAGE = 'In 1901 the town of Ladle had 1,200 people and two mills. The first mill was built by Ada Grey.'
 LM = dict(task='tokens', tokenizer='bytes', vocab_size=257, block_size=600, stages='1x2', n_embd=16, n_head=2,
           init_std=0.6, batch_size=2, max_steps=6, eval_examples=2, eval_interval=3, keep_interval=3,

@@ -3,17 +3,19 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
-from records import PASSAGE, train_on_bytes, write_all
+import torch
+from records import MAKERS, PASSAGE, train_on_bytes, write_all
 from training import command, rows, run
 
 import bench
 import eval_downstream
 from downstream import answers
-from downstream.adapters import LanguageModel
+from downstream.adapters import LanguageModel, load_language_model
 from downstream.fewshot import ALL, TASKS, LoadedTask, load_task
 from engine.configurator import configure
 from engine.errors import UserError
@@ -53,14 +55,13 @@ def test_golds_score_100_and_nonsense_0(name, data, monkeypatch, tmp_path):
     loaded = load_task(name, TASKS[name].shots, 0, data)
     sizes = type('Config', (), dict(block_size=10 ** 6))
     model = type('Model', (), dict(stages=parse_stages('2x1'), config=sizes))
-    lm = LanguageModel('golds', model, Bytes().encode, None, [], 256, 4, 7)
+    lm = LanguageModel('golds', model, lambda text: list(Bytes().encode(text)), None, [], 256, 4, 7)
     monkeypatch.setattr(eval_downstream, 'load_language_model', lambda *_: lm)
     for answer_of, score in ((lambda item: item.answer.strip(), 1), (lambda item: 'zebra 999983', 0)):
         def generate(lm, name, prompts, *_, answer_of=answer_of):
-            for fitted in prompts:
-                number = fitted.prompt.number
-                yield dict(number=number, answer=answer_of(loaded.items[number]), prompt_tokens=1, dropped=0,
-                           cut=False)
+            for prompt in prompts:
+                yield dict(number=prompt.number, answer=answer_of(loaded.items[prompt.number]),
+                           prompt_tokens=1, dropped=0, cut=False)
         monkeypatch.setattr(answers, 'generate_answers', generate)
         row, = evaluate(tmp_path / str(score), f'--tasks={name}', f'--data_dir={data}')
         assert (float(row['score']), float(row['standard_error'])) == (score, 0)
@@ -74,8 +75,63 @@ def test_questions_on_which_people_differ_are_not_counted():
             for score, human in ((0.5, 1), (0.1, 0.4), (0.9, 0.39))]
     row = eval_downstream.task_row('quac', loaded, told, 7, 2)
     assert (row['count'], row['score'], row['shots_dropped'], row['prompts_cut']) == (2, 0.3, 3, 3)
-    with pytest.raises(UserError, match='people agree on none of its 1 questions'):
-        eval_downstream.task_row('quac', loaded, told[2:], 7, 2)
+
+
+def write_records(folder, name, *records):
+    """The records of a task in a folder of data, in place of those there are."""
+    path = folder / name / f'{TASKS[name].split}.jsonl'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(''.join(json.dumps(record) + '\n' for record in records), encoding='utf-8')
+
+
+def disagreeing(record):
+    record['answers']['texts'] = [[f'{name} {i}' for name in ('mill', 'Ada Grey of Ladle')] for i in range(3)]
+    return record
+
+
+@pytest.mark.parametrize('name,record,says', [
+    ('triviaqa', lambda i: MAKERS['triviaqa'](i) | {'answer': dict(value='Ada', aliases=[])}, 'gold answers'),
+    ('svamp', lambda i: MAKERS['svamp'](i) | {'Answer': None}, "row 7 .*lacks 'Answer'"),
+    ('quac', lambda i: disagreeing(MAKERS['quac'](i)), 'people agree on none of its [36] questions'),
+    ('drop', None, 'has no validation.parquet')])
+def test_all_records_are_checked_before_the_first_prompt(name, record, says, trained, data, tmp_path, monkeypatch):
+    """Those of the last task too, and those past the limit; nothing is answered or written."""
+    folder = tmp_path / 'data'
+    shutil.copytree(data, folder)
+    if record is None:
+        shutil.rmtree(folder / name)
+    elif name == 'svamp':  # the last of its records
+        lines = (folder / name / 'test.jsonl').read_text(encoding='utf-8').splitlines()
+        (folder / name / 'test.jsonl').write_text('\n'.join([*lines[:7], json.dumps(record(7))]) + '\n')
+        (folder / name / 'train.jsonl').rename(folder / name / 'other.jsonl')
+        (folder / name / 'test.jsonl').rename(folder / name / 'train.jsonl')
+        (folder / name / 'other.jsonl').rename(folder / name / 'test.jsonl')
+    else:
+        write_records(folder, name, record(1), *([] if name == 'quac' else [MAKERS[name](2)]))
+    monkeypatch.setattr(answers, 'answer_batch', None)
+    for tasks in 'natural_questions,' + name, 'all':
+        with pytest.raises(UserError, match=f'{name}.*{says}'):
+            evaluate(trained, f'--data_dir={folder}', f'--tasks={tasks}', '--limit=1', '--shots=0',
+                     f'--out_dir={tmp_path}/out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_prompts_of_all_tasks_are_tried_before_the_first_answer(trained, data, tmp_path, monkeypatch):
+    """Answers to closed books have room where those to open ones have none; letters that a model lacks."""
+    monkeypatch.setattr(answers, 'answer_batch', None)
+    lm = load_language_model(trained)
+    lm.model.config.block_size = 4 * 48
+    monkeypatch.setattr(eval_downstream, 'load_language_model', lambda *_: lm)
+    evaluate_nothing = [f'--data_dir={data}', f'--out_dir={tmp_path}', '--tasks=natural_questions,drop']
+    lm.model.config.block_size -= 1
+    with pytest.raises(UserError, match='an answer of 192 tokens leaves no room .* context of 191'):
+        evaluate(trained, *evaluate_nothing)
+    monkeypatch.undo()
+    monkeypatch.setattr(answers, 'answer_batch', None)
+    folder = run(tmp_path / 'run', task='variables', max_steps=3)
+    with pytest.raises(UserError, match='form=inline one at a time'):
+        evaluate(folder, '--tasks=inline_depth0,math_depth0', '--shots=0', f'--out_dir={tmp_path}')
+    assert not list(tmp_path.glob('downstream/*'))
 
 
 def test_all_19_with_a_trained_model(trained, data, tmp_path, capsys, monkeypatch):
@@ -161,12 +217,70 @@ def test_show_prints_prompts(trained, data, capsys):
     (['--tasks=drop', '--data_dir=nowhere'], 'nowhere/drop has no validation.parquet'),
     (['--checkpoint=all', '--tasks=drop', '--out_dir=elsewhere'], 'has no step_'),
     (['--revision=abc'], 'name one task'), (['--tasks=drop', '--max_new_tokens=700'], 'leaves no room'),
-    (['--limit=-1'], 'limit'), (['--loops=-1'], 'cannot be negative')])
+    (['--limit=-1'], 'limit'), (['--loops=-1'], 'loops takes a whole number, 0 to'),
+    (['--loops=2,99999999999999'], 'loops takes'), (['--seed=99999999999999999999'], 'seed takes'),
+    (['--batch_size=0'], 'batch_size takes'), (['--batch_size=nan'], 'batch_size takes'),
+    (['--shots=-2'], 'shots takes a whole number, -1 or more'), (['--max_new_tokens=1e3'], 'max_new_tokens takes'),
+    (['--show=-1'], 'show takes'), (['--max_new_tokens=9223372036854775807'], 'leaves no room'),
+    (['--tasks='], 'tasks is empty'), (['--tasks=,'], 'tasks is empty'), (['--tasks=drop', '--revision=abc'], 'no --data'),
+    (['--checkpoint=last.pt'], 'no checkpoint at .*last.pt; there is best.pt')])
 def test_bad_input_is_one_line(trained, data, arguments, says, tmp_path):
     folder = tmp_path if '--checkpoint=all' in arguments else trained
     with pytest.raises(UserError, match=says) as error:
         evaluate(folder, *arguments, *([] if '--data_dir' in str(arguments) else [f'--data_dir={data}']))
     assert '\n' not in str(error.value)
+
+
+def test_the_checkpoint_is_the_best_one(trained, data, tmp_path, monkeypatch):
+    """As those of the other commands are; where there is none the others are named. ~ is the home folder."""
+    arguments = [f'--data_dir={data}', '--tasks=asdiv', '--limit=1', '--max_new_tokens=5']
+    copy = tmp_path / 'copy'
+    shutil.copytree(trained, copy, ignore=shutil.ignore_patterns('ckpt.pt'))
+    monkeypatch.setenv('HOME', str(tmp_path))
+    row, = evaluate(copy, *arguments, '--out_dir=~/scores')
+    assert row['step'] == '6' and (tmp_path / 'scores' / 'downstream_limit1.csv').exists()
+    shutil.copy(f'{trained}/ckpt.pt', copy)
+    (copy / 'best.pt').unlink()
+    with pytest.raises(UserError, match='best.pt; there is ckpt.pt.*--checkpoint=ckpt.pt'):
+        evaluate(copy, *arguments)
+
+
+def test_rows_of_another_version_stay(trained, data, tmp_path):
+    """With fewer columns, and with more; of the same step, loops and task the new row counts."""
+    arguments = [f'--data_dir={data}', '--tasks=asdiv,svamp', '--max_new_tokens=5', f'--out_dir={tmp_path}']
+    (tmp_path / 'downstream.csv').write_text(
+        'task,step,loops,score,nats\nasdiv,6,2,0.5,1.5\ndrop,3,2,0.25,2.5\ncoqa,3,2', encoding='utf-8')
+    rows = evaluate(trained, *arguments)
+    assert [(row['step'], row['task'], row['nats']) for row in rows] == [
+        ('3', 'drop', '2.5'), ('3', 'coqa', ''), ('6', 'asdiv', ''), ('6', 'svamp', '')]
+    assert rows[0]['score'] == '0.25' and rows[0]['source'] == '' and rows[3]['source']
+    assert evaluate(trained, *arguments) == rows
+
+
+@pytest.mark.parametrize('text', ['a,b\n1,2\n', 'step,loops,task\n6,2,asdiv,0.5\n', '\n\n{"step": 6}\n7\n'])
+def test_a_table_of_something_else_is_found_before_the_first_prompt(text, trained, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, 'answer_batch', None)
+    (tmp_path / 'downstream.csv').write_text(text, encoding='utf-8')
+    with pytest.raises(UserError, match='downstream.csv, line 2, is no row of this command; move the file away'):
+        evaluate(trained, f'--data_dir={data}', '--tasks=asdiv', f'--out_dir={tmp_path}')
+    assert (tmp_path / 'downstream.csv').read_text(encoding='utf-8') == text
+
+
+def test_answers_of_a_run_that_was_trained_anew_are_not_taken(trained, data, tmp_path, monkeypatch):
+    """The same folder, checkpoint and step, but other weights; a loop count that is given twice counts once."""
+    folder, calls, real = tmp_path / 'run', [], answers.answer_batch
+    shutil.copytree(trained, folder)
+    monkeypatch.setattr(answers, 'answer_batch', lambda *args: calls.append(1) or real(*args))
+    arguments = [f'--data_dir={data}', '--tasks=asdiv', '--max_new_tokens=5', '--loops=2,2']
+    assert len(evaluate(folder, *arguments)) == 1 and len(calls) == 1
+    evaluate(folder, *arguments)
+    assert len(calls) == 1
+    checkpoint = torch.load(folder / 'best.pt', weights_only=True)
+    for weight in checkpoint['model'].values():
+        weight += 1e-4
+    torch.save(checkpoint, folder / 'best.pt')
+    evaluate(folder, *arguments)
+    assert len(calls) == 2
 
 
 def test_answers_of_another_model_or_other_questions_are_not_taken(trained, data, tmp_path):
@@ -180,7 +294,7 @@ def test_answers_of_another_model_or_other_questions_are_not_taken(trained, data
         return bool(called)
     assert anew() and not anew() and not anew('--loops=2')  # two is as trained
     assert not anew('--loops=2,2') and anew('--limit=4') and not anew() and anew('--loops=1') and not anew()
-    for change in ('every_language=True', 'seed=1', 'shots=1', 'checkpoint=best.pt', 'max_new_tokens=19'):
+    for change in ('every_language=True', 'seed=1', 'shots=1', 'checkpoint=ckpt.pt', 'max_new_tokens=19'):
         assert anew(f'--{change}') and anew() and not anew(), change
 
 

@@ -1,12 +1,15 @@
 """The command: every stopping rule, figures of what it writes, loop counts, baselines."""
 import csv
+import os
+import subprocess
+import sys
 
 import pytest
 from training import PARITY, rows, run
 
 import eval_tasks
 import plot
-from engine.errors import UserError
+from engine.errors import UserError, one_line_errors
 from engine.stopping import RULES
 
 CPU = ['--device=cpu', '--dtype=float32']
@@ -54,3 +57,57 @@ def test_a_plain_model_takes_no_loop_counts(tmp_path):
     assert [row['loops'] for row in rows(folder, 'test.csv')] == ['1', '1']
     with pytest.raises(UserError, match='2x1 holds no loop'):
         eval_tasks.main([folder, '--loops=2', *CPU])
+
+
+def test_tables_go_to_another_folder(tmp_path):
+    folder = run(tmp_path / 'run')
+    before = sorted(os.listdir(folder))
+    eval_tasks.main([folder, '--examples=30', f'--out_dir={tmp_path}/a/b', *CPU])
+    assert sorted(os.listdir(tmp_path / 'a' / 'b')) == ['baselines.csv', 'test.csv', 'test.png']
+    assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.parametrize('out_dir', ['/proc/self', '/proc/a', '{run}/config.json', '{run}/config.json/a'])
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, capsys, out_dir):
+    folder = run(tmp_path / 'run')
+    monkeypatch.setattr(eval_tasks, 'evaluate', None)
+    with pytest.raises(SystemExit) as left, one_line_errors():
+        eval_tasks.main([folder, f'--out_dir={out_dir.format(run=folder)}', *CPU])
+    error = capsys.readouterr().err
+    assert left.value.code == 2 and error.startswith('error: ') and error.count('\n') == 1
+
+
+def test_ctrl_c_leaves_with_a_line_and_without_half_of_the_tables(tmp_path, monkeypatch, capsys):
+    folder = run(tmp_path / 'run')
+    before = sorted(os.listdir(folder))
+    monkeypatch.setattr('engine.evaluation.score', lambda *_: os.kill(os.getpid(), 2))
+    with pytest.raises(SystemExit) as left, one_line_errors():
+        eval_tasks.main([folder, '--examples=30', *CPU])
+    assert left.value.code == 130 and capsys.readouterr().err == 'error: stopped by Ctrl-C\n'
+    assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.parametrize('options,says', [
+    (['--loops_min=0'], 'loops_min=0 must be at least'), (['--loops_min=5', '--loops_max=4'], 'loops_max=4'),
+    (['--loops_max=10001'], '0 to 10000'), (['--loops_margin=-1'], '0 to 10000'), (['--group=-1'], 'not neg'),
+    (['--threshold=nan'], 'positive'), (['--threshold=0'], 'positive'), (['--loops=-1'], '0 to 10000'),
+    (['--examples=0'], 'at least 1'), (['--batch_size=-1'], 'not negative')])
+def test_options_out_of_range_are_named(options, says):
+    with pytest.raises(UserError, match=says):
+        eval_tasks.main(['nowhere', *options, *CPU])
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_no_row(tmp_path, root):
+    """Groups of two: the 13th has an example of each of the two processes."""
+    folder = run(tmp_path / 'run', **PARITY | dict(max_steps=60, learning_rate=1e-2, test_lengths=(4, 6)))
+    options = ['--examples=50', '--batch_size=1', '--group=2', '--threshold=0.5', *CPU]
+    eval_tasks.main([folder, f'--out_dir={tmp_path}/one', *options])
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    subprocess.run([*launch, 'eval_tasks.py', folder, f'--out_dir={tmp_path}/two', *options], cwd=root,
+                   check=True, capture_output=True, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    for name in ('test.csv', 'steps.csv'):
+        one, two = (rows(tmp_path / part, name) for part in ('one', 'two'))
+        assert one == two and len(one) > 1
+    chosen = {row['loops'] for row in rows(tmp_path / 'one', 'test.csv') if 'of the batch' in row['rule']}
+    assert any(float(loops) % 1 for loops in chosen), chosen  # groups differ

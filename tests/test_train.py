@@ -122,7 +122,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, mo
             next(model.parameters()).grad[0] = math.nan
         return loss
     monkeypatch.setattr(train, 'backward', broken)
-    with pytest.raises(SystemExit, match='not finite at step 6'):
+    with pytest.raises(UserError, match='not finite at step 6'):
         run(tmp_path / 'run', log_interval=4)
     assert torch.load(tmp_path / 'run' / 'ckpt.pt', weights_only=True)['step'] == 5
 
@@ -273,3 +273,46 @@ def test_a_second_sigterm_does_not_end_the_process_and_a_second_ctrl_c_does():
         assert stop.wanted() and stop.exit_code() == 143
         os.kill(os.getpid(), signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    os.kill(os.getpid(), signal.SIGTERM)  # nor while it leaves
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_a_signal_that_ends_the_compiler_too_saves_and_leaves(tmp_path, monkeypatch):
+    """The step under way has changed nothing: the resumed run equals one that never stopped."""
+    real = train.backward
+
+    def backward(model, a_run, *more):
+        if a_run.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise RuntimeError('C++ compile error')
+        return real(model, a_run, *more)
+    monkeypatch.setattr(train, 'backward', backward)
+    with pytest.raises(SystemExit) as leaving:
+        run(tmp_path / 'run', checkpoint_interval=5)
+    assert leaving.value.code == 143
+    monkeypatch.undo()
+    run(tmp_path / 'run', checkpoint_interval=5, resume='must')
+    assert_same_runs(tmp_path / 'run', run(tmp_path / 'whole', checkpoint_interval=5))
+
+
+@pytest.mark.parametrize('at', [4, 12])
+def test_a_stop_during_an_evaluation_is_heeded_and_the_evaluation_made_up(tmp_path, monkeypatch, at):
+    """In the middle of the run and at its last step; what is left equals a run that never stopped."""
+    real = PHop.eval_batch
+
+    def eval_batch(task, split, *more):
+        if split == 'val' and train_step[0] == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(task, split, *more)
+    train_step, rate = [0], train.lr_at
+    monkeypatch.setattr(train, 'lr_at', lambda step, config: train_step.__setitem__(0, step + 1)
+                        or rate(step, config))
+    monkeypatch.setattr(PHop, 'eval_batch', eval_batch)
+    with pytest.raises(SystemExit) as leaving:
+        run(tmp_path / 'run')
+    assert leaving.value.code == 143
+    saved = checkpoint.load(str(tmp_path / 'run' / 'ckpt.pt'))
+    assert saved['step'] == at and saved['owes_evaluation']
+    monkeypatch.undo()
+    run(tmp_path / 'run', resume='must')
+    assert_same_runs(tmp_path / 'run', run(tmp_path / 'whole'))

@@ -1,4 +1,6 @@
 """Prompts that fit a model's context, and files of answers that a kill cut."""
+import pytest
+
 from downstream import answers
 from downstream.adapters import load_language_model
 from downstream.fewshot import load_task, prompt_of
@@ -12,10 +14,10 @@ def test_long_prompts_lose_their_first_shots_and_then_their_beginning(trained, d
         lm.model.config.block_size = len(text) + 7
         fitted = answers.fit_prompt(lm, loaded, 0, 8)
         assert (fitted.dropped, fitted.cut) == (dropped, False)
-        assert lm.decode(fitted.prompt.tokens) == text
+        assert lm.decode(fitted.tokens) == text
     lm.model.config.block_size = 27
     fitted = answers.fit_prompt(lm, loaded, 0, 8)
-    assert fitted.cut and lm.decode(fitted.prompt.tokens) == texts[-1][-20:]
+    assert fitted.cut and lm.decode(fitted.tokens) == texts[-1][-20:]
 
 
 def test_files_of_answers_keep_whole_lines_of_the_same_settings(tmp_path):
@@ -32,3 +34,18 @@ def test_files_of_answers_keep_whole_lines_of_the_same_settings(tmp_path):
     assert answers.read_answers([path], dict(model='e')) == {}
     answers.append_answers(path, dict(model='e'), lines[:1])
     assert answers.read_answers([path], settings) == {}
+
+
+@pytest.mark.parametrize('rest', ['{"number": 2, "answer": "ü"}'.encode()[:-3], b'\xff\xfe\x00', bytes(4096),
+                                  b'null', b'[7]', b'7', b'{"answer": "x"}', b''])
+def test_what_a_kill_or_a_power_cut_left_is_not_a_line(tmp_path, rest):
+    """Half a character, zero bytes, JSON of another kind: the lines before and after count."""
+    path, settings = str(tmp_path / 'part'), dict(model='é')
+    answers.append_answers(path, settings, [dict(number=4, answer='ü')])
+    with open(path, 'ab') as file:
+        file.write(rest + b'\n{"number": 9, "answer": ""}\n' + rest)
+    assert list(answers.read_answers([path], settings)) == [4, 9]
+    answers.append_answers(path, settings, [dict(number=3, answer='')])
+    assert list(answers.read_answers([path], settings)) == [4, 9, 3]
+    with open(path, 'rb') as file:
+        assert file.read().count(b'\n') == 4

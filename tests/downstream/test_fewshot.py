@@ -1,5 +1,6 @@
 """The 19 few-shot tasks on local files of their record shapes: which data, which shots, what is scored."""
 import json
+import os
 import subprocess
 import sys
 
@@ -54,23 +55,98 @@ def spoil(data, tmp_path, name, change):
 
 
 @pytest.mark.parametrize('name,change,says', [
-    ('triviaqa', lambda record: record.pop('question'), "row 0 of validation lacks 'question'"),
-    ('triviaqa', lambda record: record['answer'].pop('aliases'), "row 0 of validation lacks 'aliases'"),
+    ('triviaqa', lambda record: record.pop('question'), "validation lacks 'question'"),
+    ('triviaqa', lambda record: record['answer'].pop('aliases'), "validation lacks 'aliases'"),
     ('coqa', lambda record: record.update(story=None, answers=None), "lacks 'answers'|lacks 'story'"),
-    ('drop', lambda record: record.pop('validated_answers'), "lacks 'validated_answers'")])
+    ('drop', lambda record: record.pop('validated_answers'), "lacks 'validated_answers'"),
+    # what would be asked, or scored, as 'None', and lists that no answer can be scored on
+    ('triviaqa', lambda record: record.update(question=None), "lacks 'question'"),
+    ('web_questions', lambda record: record.update(question=None), "lacks 'question'"),
+    ('tydiqa_goldp', lambda record: record.update(context=None), "lacks 'context'"),
+    ('tydiqa_goldp', lambda record: record.update(title=None), "lacks 'title'"),
+    ('squad_v2', lambda record: record['answers'].update(text=None), 'not of the expected form'),
+    ('drop', lambda record: record.update(passage=None), "lacks 'passage'"),
+    ('quac', lambda record: record['questions'].__setitem__(1, None), 'not of the expected form'),
+    ('asdiv', lambda record: record.update(question=None), "lacks 'question'"),
+    ('mawps_addsub', lambda record: record.update(target=None), "lacks 'target'"),
+    ('mawps_addsub', lambda record: record.update(target='?'), 'not of the expected form'),
+    ('asdiv', lambda record: record.update(answer=' (apples)'), 'not of the expected form'),
+    ('triviaqa', lambda record: record['answer'].update(aliases=[]), 'without gold answers'),
+    ('tydiqa_goldp', lambda record: record['answers'].update(text=[]), 'not of the expected form'),
+    ('quac', lambda record: record['answers']['texts'].__setitem__(0, []), 'without gold answers'),
+    ('natural_questions', lambda record: record.update(answer=[]), 'not of the expected form'),
+    ('natural_questions', lambda record: record.update(answer='Ada'), 'without gold answers'),
+    ('natural_questions', lambda record: record.update(answer=[1901]), 'not of the expected form'),
+    ('coqa', lambda record: record['additional_answers']['0']['input_text'].pop(), 'not of the expected')])
 def test_a_missing_field_is_named(name, change, says, data, tmp_path):
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=f'^{name}: row 0 of .*{says}') as error:
         load_task(name, 0, 0, spoil(data, tmp_path, name, change))
+    assert '\n' not in str(error.value)
 
 
-def test_no_network_says_what_to_fetch(monkeypatch):
+def test_a_number_of_0_is_a_gold(data, tmp_path):
+    folder = spoil(data, tmp_path, 'drop', lambda record: record['answer'].update(number=0, spans=[]))
+    assert load_task('drop', 0, 0, folder).items[0].golds[0] == ('0',)
+
+
+@pytest.mark.parametrize('name,text,says', [
+    ('natural_questions/validation.json', '[{"question": "q", "answer": ["\\ud83d"]}]', 'not of the'),
+    ('drop/validation.json', '["one", "two"]', 'drop: row 0 of validation is not of the expected form'),
+    ('drop/validation.json', '17', 'neither a list of records nor an object'),
+    ('drop/validation.json', '{"rows": []}', 'neither a list of records nor an object'),
+    ('drop/validation.json', '{"data": ', 'validation.json could not be read: Expecting value'),
+    ('drop/validation.json', '[]', 'no item is left to score'),
+    ('drop/validation.jsonl', '{"passage": "x"}\n{"pass', 'could not be read: JSON parse error'),
+    ('drop/validation.jsonl', '', 'could not be read: .'),
+    ('drop/validation.parquet', 'PAR1', 'could not be read: .*4 bytes')])
+def test_a_broken_file_is_one_line_with_the_reason(name, text, says, tmp_path):
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text(text, encoding='utf-8')
+    with pytest.raises(UserError, match=says) as error:
+        load_task(path.parent.name, 0, 0, str(tmp_path))
+    assert '\n' not in str(error.value)
+
+
+def test_a_mark_of_utf8_at_the_beginning_of_a_file_is_no_text(tmp_path, data):
+    (tmp_path / 'asdiv').mkdir()
+    (tmp_path / 'asdiv' / 'validation.json').write_text(
+        json.dumps([MAKERS['asdiv'](i) for i in range(1, 9)]), encoding='utf-8-sig')
+    assert load_task('asdiv', 0, 0, str(tmp_path)).items == load_task('asdiv', 0, 0, data).items
+
+
+@pytest.mark.parametrize('text', [
+    'unanswerable', 'Unanswerable!', 'unanswerable...', '“Unanswerable”', '*unanswerable*'])
+def test_squads_unanswerable_may_have_marks(text):
+    assert TASKS['squad_v2'].score(text, ['']) == {'em': 1, 'f1': 1}
+    assert TASKS['squad_v2'].score(text, ['two mills']) == {'em': 0, 'f1': 0}
+    assert TASKS['squad_v2'].score(f'{text} question', [''])['em'] == 0
+
+
+@pytest.mark.parametrize('error', [ConnectionError('no route\nat all'), OSError(28, 'No space left')])
+def test_no_network_says_what_to_fetch(monkeypatch, error):
+    """In the system's own words: it may not be the network."""
     import datasets
 
     def refused(*_, **__):
-        raise ConnectionError('no route')
+        raise error
     monkeypatch.setattr(datasets, 'load_dataset_builder', refused)
-    with pytest.raises(UserError, match=r'allenai/quac \(validation\) could not be fetched .*--data_dir'):
+    reason = 'no route' if error.errno is None else 'No space left'
+    says = rf'allenai/quac \(validation\) could not be fetched \(.*{reason}\).*--data_dir'
+    with pytest.raises(UserError, match=says):
         load_task('quac', 1, 0)
+
+
+def test_local_files_are_read_without_a_request(root, data):
+    """datasets tells a server of each file that it reads, unless it is told not to."""
+    code = ('import socket, sys; names = []\n'
+            'socket.getaddrinfo = lambda *names_: names.append(names_) or []\n'
+            'from downstream.fewshot import load_task\n'
+            f'print(len(load_task("drop", 2, 0, {data!r}).items), names)')
+    settings = {name: value for name, value in os.environ.items() if not name.startswith('HF_')}
+    command = [sys.executable, '-c', code]
+    out = subprocess.run(command, cwd=root, capture_output=True, text=True, env=settings)
+    assert out.stdout.strip() == '8 []', out
 
 
 def test_the_hubs_names_and_files_are_asked_for(monkeypatch):

@@ -53,7 +53,8 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
 
 
 def test_a_copy_of_the_state_is_saved(tmp_path):
-    state = {name: 0 for name in checkpoint.KEYS} | dict(model=dict(w=torch.ones(3)), best=[torch.ones(1), 2])
+    state = dict(model=dict(w=torch.ones(3)), average=None, optimizer={}, step=1, tokens=9, config={},
+                 rng=torch.get_rng_state(), best=[torch.ones(1), 2])
     saver = checkpoint.Saver()
     saver.save(str(tmp_path / 'c.pt'), state)
     state['model']['w'] += 1

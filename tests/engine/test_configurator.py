@@ -188,7 +188,7 @@ def test_bad_input_of_the_scripts_that_read_a_run(script, tmp_path, root):
     (tmp_path / 'empty').mkdir()
     for arguments, says in ((['no_such_folder'], 'no folder no_such_folder'), ([], 'give one folder'),
                             (['empty'], 'no checkpoint at empty/best.pt'),
-                            (['empty', '--loops=-1'], 'cannot be negative')):
+                            (['empty', '--loops=-1'], '0 to 10000')):
         result = run_script(script, arguments, tmp_path, root)
         assert is_one_line(result, says), result.stderr
     assert list((tmp_path / 'empty').iterdir()) == []

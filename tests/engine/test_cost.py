@@ -106,7 +106,8 @@ def test_the_time_that_a_run_may_take():
     config, task = resolved(make_config({}))
     model = cost.on_meta(config)
     flops = model.flops_per_token(256) * 256 * config.batch_size * config.max_steps
-    machine = SimpleNamespace(world=2, device=torch.device('cpu'), product_flops=lambda: flops / 3600)
+    machine = SimpleNamespace(world=2, device=torch.device('cpu'), compile=False,
+                              product_flops=lambda: flops / 3600)
     text = cost.time_estimate(model, task, config, machine, step=0)
     assert text == 'about 1.2 hours of training'  # 1 / (0.4 x 2 processes)
     machine.product_flops = lambda: flops / 3600 / 30

@@ -1,9 +1,12 @@
 """Accuracy and loss against greedy decoding, and the same rows from one pass as from many."""
+import io
+
 import numpy as np
 import pytest
 import torch
 from training import PARITY_NTP, run
 
+from engine import evaluation
 from engine.checkpoint import load_model
 from engine.evaluation import evaluate, loop_counts_to_try
 from engine.runtime import start
@@ -48,3 +51,39 @@ def test_loop_counts_go_to_twice_the_trained_one():
     assert loop_counts_to_try(parse_stages('1x1+1x2')) == (1, 2, 3, 4)
     assert loop_counts_to_try(parse_stages('1x2'), (0, 5)) == (0, 5)
     assert loop_counts_to_try(parse_stages('2x1')) == loop_counts_to_try(parse_stages('1x2+1x3')) == (None,)
+
+
+@pytest.mark.parametrize('batches', [0, 1, 3, 4])
+def test_a_stop_is_heeded_between_batches(tmp_path, monkeypatch, batches):
+    """Two difficulties of two batches each: stopped before the last there is nothing, after it the rows."""
+    model, task, _, _ = load_model(run(tmp_path / 'run'))
+    runtime, scored, real = start('cpu', 'float32', 'False'), [], evaluation.score_batch
+    monkeypatch.setattr(evaluation, 'score_batch', lambda *args: scored.append(1) or real(*args))
+    rows = evaluate(model.train(), task, runtime, 'val', 40, 20, stop=lambda: len(scored) >= batches)
+    assert len(scored) == batches and model.training
+    assert rows == (evaluate(model, task, runtime, 'val', 40, 20) if batches == 4 else None)
+
+
+def test_a_stop_in_another_process_is_heeded_after_the_difficulty(tmp_path, monkeypatch):
+    model, task, _, _ = load_model(run(tmp_path / 'run'))
+    runtime, stops = start('cpu', 'float32', 'False'), []
+    monkeypatch.setattr(runtime, 'sum', lambda *numbers: [n + 1 for n in numbers])  # the other one stops
+    found = evaluate(model, task, runtime, 'val', 40, 20, stop=lambda: stops.append(1))
+    assert found is None and len(stops) == 2  # batches of the first difficulty
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize('shown,delay,stream,rank', [
+    (True, 0, Terminal, 0), (False, 5, Terminal, 0), (False, 0, io.StringIO, 0), (False, 0, Terminal, 1)])
+def test_long_evaluations_show_progress_on_a_terminal(tmp_path, monkeypatch, shown, delay, stream, rank):
+    model, task, _, _ = load_model(run(tmp_path / 'run'))
+    runtime, errors = start('cpu', 'float32', 'False'), stream()
+    runtime.rank = rank
+    monkeypatch.setattr(evaluation, 'BAR_DELAY', delay)
+    monkeypatch.setattr('sys.stderr', errors)
+    evaluate(model, task, runtime, 'val', 40, 20)
+    assert ('/4 [' in errors.getvalue()) == shown and 'Error' not in errors.getvalue()

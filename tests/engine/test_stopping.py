@@ -4,8 +4,10 @@ import torch
 from training import PARITY, run
 
 from engine.checkpoint import load_model
+from engine.evaluation import progress_bar
 from engine.runtime import start
-from engine.stopping import RULES, all_steps, chosen_steps, confidence, evaluate_rules
+from engine.stopping import RULES, all_examples, all_steps, chosen_steps, confidence, evaluate_rules
+from eval_tasks import EvalConfig
 
 
 def test_confidence_is_the_cross_entropy_against_the_models_answer():
@@ -29,12 +31,14 @@ def test_rules_by_hand():
     assert chosen_steps('threshold of the batch', confidences, needed, 0.4).tolist() == [3, 3, 3]
 
 
-def test_the_batch_rule_takes_64_at_a_time():
+def test_a_group_takes_one_step_and_no_group_is_all():
     confidences = torch.ones(2, 100)
     confidences[0, :64] = 0
     confidences[1, 64:] = 0
-    chosen = chosen_steps('confidence of the batch', confidences, torch.ones(100), 0.1)
-    assert chosen.tolist() == [1] * 64 + [2] * 36
+    chosen = {group: chosen_steps('confidence of the batch', confidences, torch.ones(100), 0.1, group=group)
+              for group in (0, 1, 64)}
+    assert chosen[0].tolist() == [1] * 100
+    assert chosen[1].tolist() == chosen[64].tolist() == [1] * 64 + [2] * 36
 
 
 def test_one_pass_gives_what_a_forward_at_each_loop_count_gives(tmp_path):
@@ -48,15 +52,68 @@ def test_one_pass_gives_what_a_forward_at_each_loop_count_gives(tmp_path):
         scored = torch.tensor(batch.targets != -100)
         for t in range(1, 10):
             logits = model(torch.tensor(batch.tokens).long(), n_loops=t)
-            torch.testing.assert_close(confidence(logits, scored), confidences[t - 1])
+            torch.testing.assert_close(confidence(logits[:, 6:], scored[:, 6:] | True), confidences[t - 1])
             hits = (logits.argmax(-1) == torch.tensor(batch.targets)) | ~scored
             assert hits.all(1).tolist() == right[t - 1].tolist()
+
+
+def test_no_rule_knows_where_the_answer_ends(tmp_path):
+    """Averaged from '>' to the end of the row, which is as long as the longest answer of the length."""
+    flags = PARITY | dict(task='unique_set', max_length=8, test_lengths=(8,), interval=0)
+    model, task, _, _ = load_model(run(tmp_path / 'run', **flags))
+    batch = task.eval_batch('test', 8, 0, 40)
+    answer_sizes = (batch.targets != -100).sum(1)
+    assert len(set(answer_sizes)) > 1 and batch.tokens.shape == (40, 8 + 8 + 2)
+    found, _, _ = all_steps(model, start('cpu', 'float32', 'False'), batch, 3)
+    with torch.inference_mode():
+        logits = model(torch.tensor(batch.tokens).long(), n_loops=3)
+    by_hand = -logits.log_softmax(-1).amax(-1)[:, 8:].mean(1)
+    torch.testing.assert_close(found[2], by_hand)
+
+
+def rules(model, task, runtime, **options):
+    return evaluate_rules(model, task, runtime, EvalConfig(**dict(examples=50, batch_size=50) | options))
+
+
+def test_every_process_has_the_steps_of_all_examples(tmp_path, monkeypatch):
+    """A process leaves zeros where the others have their examples; groups are then made of all of them."""
+    model, task, _, _ = load_model(run(tmp_path / 'run', **PARITY))
+    runtime = start('cpu', 'float32', 'False')
+    config = EvalConfig(examples=50, batch_size=8)
+    monkeypatch.setattr(torch.distributed, 'all_reduce', lambda *_, **__: None)
+
+    def samples(rank=0, world=1):
+        runtime.rank, runtime.world = rank, world
+        with torch.inference_mode():
+            return all_examples(model, task, runtime, config, 4, 9, progress_bar(runtime, [4], 50, 8))
+
+    for one, two, all_of_them in zip(samples(0, 2), samples(1, 2), samples(), strict=True):
+        assert one[..., 25:].count_nonzero() == two[..., :25].count_nonzero() == 0
+        torch.testing.assert_close(one + two, all_of_them)
+
+
+@pytest.mark.parametrize('name,longest_needed,margin', [('parity', 3, 20), ('multiplication', 6, 30)])
+def test_each_length_is_searched_to_its_own_end(tmp_path, name, longest_needed, margin):
+    """1 to T + 20, or + 30, by default; an option sets the margin, another one end for all lengths."""
+    flags = PARITY | dict(task=name, max_length=3, test_lengths=(1, 3), interval=0)
+    model, task, _, _ = load_model(run(tmp_path / 'run', **flags))
+    runtime = start('cpu', 'float32', 'False')
+
+    def ends(**options):
+        steps = rules(model, task, runtime, **options)[1]
+        return [max(row['step'] for row in steps if row['difficulty'] == n) for n in (1, 3)]
+
+    assert ends() == [longest_needed // 3 + margin, longest_needed + margin]
+    assert ends(loops_margin=2) == [longest_needed // 3 + 2, longest_needed + 2]
+    assert ends(loops_margin=2, loops_min=7) == [7, max(7, longest_needed + 2)]
+    assert ends(loops_max=9) == [9, 9]
 
 
 def test_rows_are_means_over_all_examples_whatever_the_batch(tmp_path):
     model, task, _, _ = load_model(run(tmp_path / 'run', **PARITY))
     runtime = start('cpu', 'float32', 'False')
-    whole, parts = (evaluate_rules(model, task, runtime, 'test', 50, size, 8, 0.5) for size in (50, 16))
+    whole, parts = (rules(model, task, runtime, batch_size=size, loops_max=8, threshold=0.5)
+                    for size in (50, 16))
     confidences, right, _ = all_steps(model, runtime, task.eval_batch('test', 4, 0, 50), 8)
     steps = [row for row in whole[1] if row['difficulty'] == 4]
     for t, row in enumerate(steps):

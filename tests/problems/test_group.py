@@ -40,7 +40,7 @@ def test_a_table_is_a_group_whose_identity_is_0(kind, order):
 @pytest.mark.parametrize('options,says', [
     (dict(group='s9'), "group='s9' is not one of c2 .. c256, s2 .. s5"), (dict(group='c1'), 'c2 .. c256'),
     (dict(group='c257'), 'c256'), (dict(group='d4'), 'a2 .. a5'), (dict(group=''), 'a2 .. a5'),
-    (dict(elements=1), 'elements=1: a product takes at least 2')])
+    (dict(group='c²'), 'a2 .. a5'), (dict(elements=1), 'elements=1: a product takes at least 2')])
 def test_bad_options_are_named(options, says):
     with pytest.raises(ValueError, match=says):
         Group(**options)
@@ -49,8 +49,8 @@ def test_bad_options_are_named(options, says):
 def test_a_prompt_has_at_most_all_elements():
     task = Group(group='c7', elements=3)
     assert task.encode('6 0 3') == [6, 0, 3] and task.decode([6, 0, 3]) == '6 0 3'
-    with pytest.raises(ValueError, match='has 4 elements; this model takes 1 to 3'):
+    with pytest.raises(ValueError, match='has 4 tokens; this model takes 1 to 3'):
         task.encode('1 2 3 4')
-    for text in ('', '7', 'a'):
-        with pytest.raises(ValueError, match='each 0 to 6'):
+    for text, says in (('', 'has 0 tokens'), ('7', "holds '7'; .* each 0 to 6"), ('a', "'a'"), ('²', "'²'")):
+        with pytest.raises(ValueError, match=says):
             task.encode(text)

@@ -29,14 +29,14 @@ def test_every_question_about_variables_is_answered_and_scored(form, begins):
     task = Variables(depths=(0, 1), form=form, supervise='values')
     for tokens, targets in zip(*task.train_batch(0, 0, 40)[:2], strict=True):
         row = [*tokens, task.pad if targets[-1] == IGNORE else targets[-1]]
-        parts = ''.join(task.alphabet[token] for token in row).rstrip('_').split(';')[:-1]
+        parts = ''.join(task.words[token] for token in row).rstrip('_').split(';')[:-1]
         lines, answers = parts[0].rpartition(begins)[0], ''
         for part in [parts[0].removeprefix(lines), *parts[1:]]:
             question, answer = re.fullmatch(r'(.*[=:])( ?\d+)', part, re.DOTALL).groups()
             assert question.startswith(begins) and answer.strip() == str(solve_variables(lines + question))
             answers += answer + ';'
         assert len(parts) == 21
-        assert ''.join(task.alphabet[token] for token in targets[targets != IGNORE]) == answers
+        assert ''.join(task.words[token] for token in targets[targets != IGNORE]) == answers
 
 
 @pytest.mark.parametrize('depths', [(), (-1,), (5,)])
