@@ -22,12 +22,9 @@ from engine.errors import UserError, one_line_errors
 from engine.files import read_rows
 from engine.runtime import start
 from peers.cases import Size, matmul_peak, median_milliseconds, rate_row, size_row
-from peers.decoding import decoding
-from peers.few_shot import few_shot_rates
-from peers.inference import PAPER_SECONDS, inference_methods
-from peers.memory import memory
+from peers.inference import PAPER_SECONDS, decoding, few_shot_rates, inference_methods
 from peers.training import lm_step, phop_step, processes
-from peers.training_parts import data, optimizer_steps, sample_loops, start_up
+from peers.training_parts import data, memory, optimizer_steps, sample_loops, start_up
 from plots.tables import markdown_table, write_table
 
 ROWS = {
@@ -60,19 +57,15 @@ class BenchConfig:
 def write_inference(path: str, config):
     """Times the methods of Fan et al. 2025; ours and the paper's, each as a multiple of FAP's."""
     runtime = start(config.device, config.dtype, 'False')
-    methods = inference_methods(path, config, runtime)
-    times = median_milliseconds(methods, runtime, config.repeats)
+    times = median_milliseconds(inference_methods(path, config, runtime), runtime, config.repeats)
     rows = []
     for method, milliseconds in times.items():
-        row = dict(method=method, milliseconds=round(milliseconds, 1))
-        row['times_fap'] = round(milliseconds / times['FAP'], 2)
-        row['paper_seconds'] = PAPER_SECONDS[method]
-        row['paper_times_fap'] = round(PAPER_SECONDS[method] / PAPER_SECONDS['FAP'], 2)
-        rows.append(row)
-
+        seconds = PAPER_SECONDS[method]
+        rows.append(dict(
+            method=method, milliseconds=round(milliseconds, 1), times_fap=round(milliseconds / times['FAP'], 2),
+            paper_seconds=seconds, paper_times_fap=round(seconds / PAPER_SECONDS['FAP'], 2)))
     print(*runtime.notes, '', sep='\n')
-    head = ['method', 'ms', 'times FAP', 'paper, s', 'paper, times FAP']
-    write_table(rows, markdown_table(head, cells(rows, rows[0])), config.out)
+    write(rows, ['method', 'ms', 'times FAP', 'paper, s', 'paper, times FAP'], config.out)
 
 
 def write_downstream(config):
@@ -83,18 +76,14 @@ def write_downstream(config):
     for method, rate in rates.items():
         faster = round(rates['ours'] / rate, 2)
         rows.append(dict(method=method, examples_per_s=round(rate, 2), ours_is_faster=faster))
-
     print(*runtime.notes, f'{len(prompts)} prompts of {len(prompts[0].tokens)} tokens', '', sep='\n')
-    head = ['method', 'examples a second', 'ours is faster']
-    write_table(rows, markdown_table(head, cells(rows, rows[0])), config.out)
+    write(rows, ['method', 'examples a second', 'ours is faster'], config.out)
 
 
 def write_rows(config):
     """Measures the cases of the rows; writes them and the rows of OUT.csv that are not measured anew."""
     runtime = start(config.device, config.dtype, 'auto')
-    peaks = {}
-    for dtype in ('float32', 'bfloat16'):
-        peaks[dtype] = matmul_peak(runtime.device, dtype)
+    peaks = {dtype: matmul_peak(runtime.device, dtype) for dtype in ('float32', 'bfloat16')}
     print(*runtime.notes, sep='\n')
     print(f'matmul peak: {peaks["float32"] / 1e9:.0f} GFLOP/s in float32, '
           f'{peaks["bfloat16"] / 1e9:.0f} GFLOP/s in bfloat16')
@@ -110,19 +99,15 @@ def write_rows(config):
             print(row['row'], row['case'], row['ours'], row['unit'], row['ratio'], row['mfu'], sep=' | ')
 
     # Rows of an earlier call stay, in front.
-    old = read_rows(f'{config.out}.csv')
-    rows = [row for row in old if (row['row'], row['case']) not in measured]
+    rows = [row for row in read_rows(f'{config.out}.csv') if (row['row'], row['case']) not in measured]
     rows += measured.values()
-    head = ['row', 'case', 'ours', 'peer', 'unit', 'ratio', 'low', 'high', 'mfu']
-    write_table(rows, markdown_table(head, cells(rows, head), left=2), config.out)
+    write(rows, ['row', 'case', 'ours', 'peer', 'unit', 'ratio', 'low', 'high', 'mfu'], config.out, left=2)
 
 
-def cells(rows: list[dict], names) -> list[list[str]]:
-    """The columns `names` of the rows, as markdown_table takes them."""
-    lines = []
-    for row in rows:
-        lines.append([str(row[name]) for name in names])
-    return lines
+def write(rows: list[dict], head: list[str], out: str, left=1):
+    """Writes OUT.csv, and OUT.md with the first columns of the rows, as many as `head` names."""
+    lines = [list(map(str, row.values()))[:len(head)] for row in rows]
+    write_table(rows, markdown_table(head, lines, left), out)
 
 
 def main(argv):

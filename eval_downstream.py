@@ -63,7 +63,7 @@ class DownstreamConfig:
             raise ValueError('revision is a commit of one data set on the hub: name one task by --tasks, and '
                              'no --data_dir')
 
-    def task_names(self) -> list[str]:
+    def task_names(self) -> list:
         """The tasks to evaluate, in the order of the tables."""
         wanted = {*self.tasks, *(ALL if 'all' in self.tasks else ())}
         return [name for name, task in TASKS.items() if name in wanted or task.group in wanted]
@@ -94,12 +94,12 @@ def load_tasks(config: DownstreamConfig) -> dict:
     return tasks
 
 
-def is_counted(scores: dict) -> bool:
+def is_counted(scores):
     """QuAC's rule; other tasks count all of their questions."""
     return scores.get('human_f1', 1) >= HUMAN_F1_MIN
 
 
-def show_prompts(tasks: dict, count: int):
+def show_prompts(tasks, count):
     """Prints the first prompts of each task, as a model gets them, and the answers that would be right."""
     for name, loaded in tasks.items():
         for item in loaded.items[:count]:
@@ -108,7 +108,7 @@ def show_prompts(tasks: dict, count: int):
             print(f'--- golds: {item.golds}\n')
 
 
-def evaluate_checkpoint(lm, tasks: dict, config: DownstreamConfig, runtime, base: str):
+def evaluate_checkpoint(lm, tasks, config: DownstreamConfig, runtime, base):
     """All tasks at all loop counts: answers go to the folder `base`, each row to base.csv at once."""
     lengths = {name: config.max_new_tokens or TASKS[name].max_new * lm.scale for name in tasks}
     for name, loaded in tasks.items():  # finds out now what prompts have no room, or letters no token
@@ -134,7 +134,7 @@ def evaluate_checkpoint(lm, tasks: dict, config: DownstreamConfig, runtime, base
 
 # --- rows of downstream.csv
 
-def task_row(name: str, loaded, answers: list, step: int, loops: int) -> dict:
+def task_row(name, loaded, answers, step, loops) -> dict:
     """The scores of a task as a row."""
     task = TASKS[name]
     counted = list(filter(is_counted, answers))
@@ -151,7 +151,7 @@ def task_row(name: str, loaded, answers: list, step: int, loops: int) -> dict:
     return row
 
 
-def table_rows(path: str) -> list:
+def table_rows(path):
     """The rows of downstream.csv, [] where there is none; UserError where it holds something else."""
     rows = read_rows(path)
     for number, row in enumerate(rows, start=2):
@@ -160,7 +160,7 @@ def table_rows(path: str) -> list:
     return rows
 
 
-def replace_row(path: str, row: dict):
+def replace_row(path, row):
     """Puts the row into downstream.csv, in place of one of the same step, loops and task.
 
     A column that only rows of another version have stays.
@@ -173,7 +173,7 @@ def replace_row(path: str, row: dict):
     write_csv(path, [columns | one for one in rows])
 
 
-def row_in_words(row: dict) -> str:
+def row_in_words(row):
     """The line that is printed for a row."""
     text = f"step {row['step']}, loops {row['loops']}: {row['task']} {100 * row['score']:.2f}"
     if row['standard_error'] != '':
@@ -188,7 +188,7 @@ def row_in_words(row: dict) -> str:
     return text
 
 
-def main(config: DownstreamConfig, words: list[str]):
+def main(config: DownstreamConfig, words: list):
     if len(words) != 1:
         raise UserError(f'give one folder of a run, such as out/pile_12x2, not {len(words)}')
     if config.show:

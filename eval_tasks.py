@@ -99,13 +99,8 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
             for name, right in task.baselines(batch).items():
                 right_counts[name] += int(right.sum())
         for name, n_right in right_counts.items():
-            rows.append(dict(
-                baseline=name,
-                split=split,
-                difficulty=difficulty,
-                accuracy=n_right / examples,
-                count=examples,
-            ))
+            rows.append(dict(baseline=name, split=split, difficulty=difficulty, accuracy=n_right / examples,
+                             count=examples))
     return rows
 
 

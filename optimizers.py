@@ -25,12 +25,8 @@ def make_optimizer(model, config):
     adamw = torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
     if config.optimizer == 'adamw':
         return adamw
-    muon = torch.optim.Muon(
-        by_muon,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        adjust_lr_fn='match_rms_adamw',
-    )
+    muon = torch.optim.Muon(by_muon, lr=config.learning_rate, weight_decay=config.weight_decay,
+                            adjust_lr_fn='match_rms_adamw')
     return Together(muon, adamw)
 
 
@@ -92,14 +88,8 @@ class Adafactor(torch.optim.Optimizer):
 
     def __init__(self, params, lr: float, decay=-0.8, eps=1e-30, eps_scale=1e-3, clip_threshold=1.0,
                  weight_decay=0.0):
-        defaults = dict(
-            lr=lr,
-            decay=decay,
-            eps=eps,
-            eps_scale=eps_scale,
-            clip_threshold=clip_threshold,
-            weight_decay=weight_decay,
-        )
+        defaults = dict(lr=lr, decay=decay, eps=eps, eps_scale=eps_scale, clip_threshold=clip_threshold,
+                        weight_decay=weight_decay)
         super().__init__(params, defaults)
 
     @torch.no_grad()

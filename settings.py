@@ -118,12 +118,8 @@ def with_task(values: dict):
         others = takers(key)
         return f'{key} is an option of task={", ".join(others)}, not of task={name}' if others else None
 
-    namespace = dict(
-        __doc__=Config.__doc__,
-        __module__=__name__,
-        explain_unknown=staticmethod(explain_unknown),
-        field_sources=sources,
-    )
+    namespace = dict(__doc__=Config.__doc__, __module__=__name__,
+                     explain_unknown=staticmethod(explain_unknown), field_sources=sources)
     return dataclasses.make_dataclass('Config', options, bases=(Config,), namespace=namespace)
 
 

@@ -116,17 +116,10 @@ class Run:
             return
         model = self.evaluated if name == 'best.pt' else self.model
         self.saver.save(self.path(name), dict(
-            model=model.state_dict(),
-            average=self.average and self.average.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            step=self.step,
-            tokens=self.tokens,
-            best=self.best,
-            deadline=self.deadline,
-            owes_evaluation=self.owes_evaluation,
-            rng=torch.get_rng_state(),
-            config=asdict(self.config),
-        ))
+            model=model.state_dict(), average=self.average and self.average.state_dict(),
+            optimizer=self.optimizer.state_dict(), step=self.step, tokens=self.tokens, best=self.best,
+            deadline=self.deadline, owes_evaluation=self.owes_evaluation, rng=torch.get_rng_state(),
+            config=asdict(self.config)))
 
     def restore(self):
         """Goes on from ckpt.pt where `resume` says so; refuses to write over any other."""

@@ -26,12 +26,12 @@ from stages import ModelConfig
 CHARACTERS_PER_TOKEN = 4  # of GPT-2, about: how much longer an answer may be where tokens are characters
 
 # Fields of a GPT-2's configuration that from_gpt2 reads, and others that leave the logits of a text alone.
-READ = ('vocab_size n_positions n_embd n_layer n_head n_inner tie_word_embeddings scale_attn_weights '
-        'scale_attn_by_inverse_layer_idx')
-HARMLESS = ('attn_pdrop embd_pdrop resid_pdrop initializer_range use_cache n_ctx reorder_and_upcast_attn '
-            'summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout '
-            'gradient_checkpointing output_past loss_type _num_labels')
-HARMFUL = 'add_cross_attention is_encoder_decoder pruned_heads'  # of those that all models have
+KNOWN = ('vocab_size n_positions n_embd n_layer n_head n_inner tie_word_embeddings scale_attn_weights '
+         'scale_attn_by_inverse_layer_idx '
+         'attn_pdrop embd_pdrop resid_pdrop initializer_range use_cache n_ctx reorder_and_upcast_attn '
+         'summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout '
+         'gradient_checkpointing output_past loss_type _num_labels').split()
+HARMFUL = {'add_cross_attention', 'is_encoder_decoder', 'pruned_heads'}  # of those that all models have
 SAME_GELU = ('activation_function', 'gelu_pytorch_tanh')  # another name of the default, gelu_new
 GREEDY = {'until', 'max_gen_toks', 'max_new_tokens', 'do_sample', 'temperature', 'top_p', 'top_k'}
 
@@ -48,7 +48,7 @@ class LanguageModel(NamedTuple):
     step: int         # of training
     weights: str = ''  # a hash of them
 
-    def stops(self, strings) -> torch.Tensor:
+    def stops(self, strings):
         """(V,) bool: the tokens that hold one of the strings, or end the text."""
         found = [any(string in text for string in strings) for text in self.texts]
         found[self.end] = True
@@ -76,7 +76,7 @@ def load_language_model(name: str, checkpoint: str = 'best.pt', device='cpu') ->
     return with_tokenizer(path, model, tokenizer, END_OF_TEXT[task.tokenizer], scale, step)
 
 
-def with_tokenizer(name: str, model, tokenizer, end: int, scale: int, step: int) -> LanguageModel:
+def with_tokenizer(name, model, tokenizer, end, scale, step) -> LanguageModel:
     """`tokenizer` has encode and decode; numbers of the vocabulary that it does not use have no text."""
     texts = []  # of each token alone
     for token in range(model.config.vocab_size):
@@ -104,7 +104,7 @@ class Alphabet(NamedTuple):
     task: Variables
     decode: Callable
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text):
         form = self.task.form
         tokens = list(map(self.task.number.get, text))
         for character, token in zip(text, tokens, strict=True):
@@ -121,10 +121,10 @@ class GPT2Tokenizer(NamedTuple):
     tokenizer: object
     end: int
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text):
         return self.tokenizer(text, add_special_tokens=False, verbose=False)['input_ids']
 
-    def decode(self, tokens) -> str:
+    def decode(self, tokens):
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
@@ -161,7 +161,7 @@ def refuse_other_functions(config):
     """UserError that names a field of a GPT-2's configuration which from_gpt2 would pass over."""
     from transformers import PretrainedConfig
     defaults = type(config)().to_dict()
-    known = {*READ.split(), *HARMLESS.split(), *PretrainedConfig().to_dict()} - {*HARMFUL.split()}
+    known = {*KNOWN, *PretrainedConfig().to_dict()} - HARMFUL
     for field, value in config.to_dict().items():
         is_default = field in defaults and value == defaults[field]
         if field not in known and not is_default and (field, value) != SAME_GELU:
@@ -243,7 +243,7 @@ def harness_model(name: str, loops: int | None = None, checkpoint='best.pt', bat
 
 
 @torch.inference_mode()
-def loglikelihoods(lm, pairs: list, loops, batch_size: int, runtime):
+def loglikelihoods(lm, pairs, loops, batch_size, runtime):
     """(log-likelihood, whether greedy) of each continuation after its context; pairs of their tokens.
 
     An empty context is the end of another text, a long one loses its beginning.
@@ -275,7 +275,7 @@ def loglikelihoods(lm, pairs: list, loops, batch_size: int, runtime):
     return results
 
 
-def fitted(rows: list, room: int) -> list[Prompt]:
+def fitted(rows, room):
     """Prompts of rows of tokens; those that are longer than `room` are counted, and lose their beginning."""
     n_cut = sum(len(row) > room for row in rows)
     if n_cut:
@@ -284,7 +284,7 @@ def fitted(rows: list, room: int) -> list[Prompt]:
     return [Prompt(number, row[-room:]) for number, row in enumerate(rows)]
 
 
-def generations(lm, requests: list, loops, batch_size: int, runtime):
+def generations(lm, requests, loops, batch_size, runtime):
     """Greedy continuations of (context, options) up to the first of options['until'].
 
     max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's.

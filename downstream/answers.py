@@ -18,7 +18,7 @@ from engine.errors import UserError
 from engine.files import write_atomically
 
 
-def fit_prompt(lm, loaded, number: int, n_new: int) -> Prompt:
+def fit_prompt(lm, loaded, number, n_new) -> Prompt:
     """The prompt of an item, with room for n_new tokens: a long one loses its first shots, then its start."""
     item = loaded.items[number]
     size = lm.model.config.block_size
@@ -34,7 +34,7 @@ def fit_prompt(lm, loaded, number: int, n_new: int) -> Prompt:
     return Prompt(number, tokens[-room:], item.context, dropped, cut=True)
 
 
-def answer_task(lm, name: str, loaded, n_loops, n_new: int, config, runtime, path: str) -> list[dict]:
+def answer_task(lm, name, loaded, n_loops, n_new, config, runtime, path) -> list:
     """The scored answers to all items, in order (for the main process): the lines of the file at `path`.
 
     lm is a LanguageModel, loaded a LoadedTask, config that of eval_downstream. What the file holds already
@@ -73,7 +73,7 @@ def answer_task(lm, name: str, loaded, n_loops, n_new: int, config, runtime, pat
     return lines
 
 
-def generate_answers(lm, name: str, prompts: list, n_loops, n_new: int, config, runtime):
+def generate_answers(lm, name, prompts, n_loops, n_new, config, runtime):
     """Yields this process's share of the answers, a batch at a time."""
     share = batches(prompts, config.batch_size)[runtime.rank::runtime.world]  # of long and short prompts
     stops = lm.stops(('\n',))  # an answer is one line
@@ -98,15 +98,15 @@ def generate_answers(lm, name: str, prompts: list, n_loops, n_new: int, config, 
 
 # --- files of answers
 
-def parts_of(path: str) -> list[str]:
+def parts_of(path: str) -> list:
     return glob.glob(f'{glob.escape(path)}.part*')
 
 
-def json_line(value: dict) -> str:
+def json_line(value: dict):
     return json.dumps(value, ensure_ascii=False) + '\n'
 
 
-def write_lines(path: str, lines: list[dict]):
+def write_lines(path: str, lines: list):
     write_atomically(path, lambda file: file.writelines(map(json_line, lines)))
 
 
@@ -120,7 +120,7 @@ def append_answers(path: str, settings: dict, answers):
             file.flush()  # a kill cuts one line at most
 
 
-def read_answers(paths: list[str], settings: dict) -> dict:
+def read_answers(paths: list, settings: dict) -> dict:
     """{number: answer} of files made under these settings, without lines that are not whole."""
     answers = {}
     for path in filter(os.path.exists, paths):

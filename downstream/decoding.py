@@ -19,7 +19,7 @@ class Prompt(NamedTuple):
     cut: bool = False  # whether it lost its beginning, where that was not enough
 
 
-def batches(prompts: list[Prompt], batch_size: int) -> list[list]:
+def batches(prompts: list, batch_size: int) -> list:
     """Prompts of one context together, all others by length, so that rows of a batch are about as long.
 
     The longest come first: memory runs out at once or never, and the last batches are the quick ones.
@@ -35,7 +35,7 @@ def batches(prompts: list[Prompt], batch_size: int) -> list[list]:
     return sorted(made, key=lambda batch: -len(batch[0].tokens))
 
 
-def common_length(rows: list) -> int:
+def common_length(rows: list):
     """How many tokens all rows begin with; the last token of a row is never among them."""
     return min(len(commonprefix(rows)), min(map(len, rows)) - 1)
 
@@ -66,7 +66,7 @@ class Prefix:
 
 
 @torch.inference_mode()
-def answer_batch(prefix: Prefix, rows: list, n_new: int, stops, share=True) -> list[list]:
+def answer_batch(prefix: Prefix, rows: list, n_new: int, stops, share=True) -> list:
     """The tokens that greedy decoding adds to each row of tokens, n_new at most.
 
     `stops`, bool (V,) on the model's device: an answer ends with the first of these tokens. Rows are filled

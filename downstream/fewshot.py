@@ -13,7 +13,6 @@ from random import Random
 from typing import NamedTuple
 
 from downstream import metrics, questions
-from downstream.questions import Item
 from engine.errors import UserError, first_line
 from engine.files import import_datasets
 
@@ -37,7 +36,7 @@ class FewShotTask(NamedTuple):
     keep: Callable = None   # record -> whether it counts; None: all do
 
 
-def squad_or_unanswerable(prediction: str, golds: list) -> dict:
+def squad_or_unanswerable(prediction, golds):
     """SQuAD v2's scores; 'unanswerable', which the shots say, with any marks around it, is no answer."""
     says_none = re.fullmatch(r'[\W_]*unanswerable[\W_]*', prediction, re.IGNORECASE)
     return metrics.squad('' if says_none else prediction, golds)
@@ -94,7 +93,7 @@ class Source(NamedTuple):
     name: str
 
 
-def read_split(name: str, split: str, data_dir: str = '', revision: str = '') -> Source | None:
+def read_split(name: str, split: str, data_dir='', revision=''):
     """A split of a task, from DATA_DIR/task/split.parquet, .jsonl or .json, or the hub; None if missing."""
     datasets = import_datasets()
     if not data_dir:
@@ -128,7 +127,7 @@ def read_records(datasets, path: str):
         raise UserError(f'{path} could not be read: {first_line(error.__cause__ or error)}') from None
 
 
-def read_from_hub(datasets, task: FewShotTask, split: str, revision: str) -> Source:
+def read_from_hub(datasets, task, split, revision) -> Source:
     """Downloads a split, which is cached; the revision that was found is part of the source's name."""
     revision = revision or task.revision or None
     files = {split: task.files.format(split)} if task.files else None
@@ -191,7 +190,7 @@ def load_task(name: str, shots: int, seed: int, data_dir='', revision='', limit=
     return LoadedTask(items[:limit or None], list(chosen.values()), scored.name)
 
 
-def items_of(name: str, task: FewShotTask, source: Source, number: int) -> list[Item]:
+def items_of(name: str, task: FewShotTask, source: Source, number: int) -> list:
     """The items of a record, [] where it does not count; UserError says what is wrong with the record."""
     record = source.records[number]
     fault = ''
@@ -215,12 +214,12 @@ def items_of(name: str, task: FewShotTask, source: Source, number: int) -> list[
     return items
 
 
-def prompt_of(item: Item, shots: list[str]) -> str:
+def prompt_of(item, shots):
     """Shots and question, a blank line between."""
     return '\n\n'.join([*shots, item.prompt])
 
 
-def first_value_baseline(name: str, items: list[Item]) -> float | str:
+def first_value_baseline(name, items):
     """The share of a reasoning primitive's items that its first value answers, '' for other tasks."""
     if TASKS[name].path:
         return ''

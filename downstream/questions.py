@@ -27,7 +27,7 @@ class Item(NamedTuple):
 
 # --- closed book: a question alone
 
-def closed_book(question: str, golds: list, shown: str = ''):
+def closed_book(question, golds, shown=''):
     return [Item('Question: ' + question + '\nAnswer:', ' ' + (shown or golds[0]), golds)]
 
 
@@ -48,14 +48,14 @@ def from_tydi_no_context(record):
     return closed_book(record['question'], record['answers']['text'])
 
 
-def is_english(record) -> bool:
+def is_english(record):
     """Whether a record of TyDi QA is in English."""
     return record['id'].startswith('english-')
 
 
 # --- open book: a passage, then a question or a dialogue about it
 
-def open_book(title: str, context: str, questions: list, golds: list, shown: list):
+def open_book(title, context, questions, golds, shown):
     """A passage and its questions in turn, each asked after the answers `shown` to those before."""
     text = 'Background: ' + context + '\n\n'  # all that stands before a question
     if title != '':
@@ -96,7 +96,7 @@ def from_quac(record):
     return open_book(title, context, record['questions'], golds, record['orig_answers']['texts'])
 
 
-def convert_official_quac(article) -> dict:
+def convert_official_quac(article):
     """One article of the official file as a record of the hub."""
     [passage] = article['paragraphs']
     record = {
@@ -123,7 +123,7 @@ def from_coqa(record):
 
 # --- math word problems and reasoning primitives
 
-def math_problem(text: str, number: str):
+def math_problem(text, number):
     """A problem that is answered without a chain of thought. ValueError where the answer is blank."""
     if not number.strip():
         raise ValueError
@@ -146,7 +146,7 @@ def from_svamp(record):
     return math_problem(body + ' ' + record['Question'], plain_number(record['Answer']))
 
 
-def plain_number(value) -> str:
+def plain_number(value):
     """'5' of 5, 5.0 and '5.0'. ValueError of what holds no number, such as null and NaN."""
     text = str(value).strip().removesuffix('.0')
     if not metrics.numbers_of(text):

@@ -11,16 +11,8 @@ from engine.files import write_atomically
 from looped import LoopedGPT
 from tasks import make_task
 
-PARTS = dict(
-    model=dict,
-    average=(dict, NoneType),
-    optimizer=dict,
-    step=int,
-    tokens=int,
-    best=list,
-    rng=torch.Tensor,
-    config=dict,
-)
+PARTS = dict(model=dict, average=(dict, NoneType), optimizer=dict, step=int, tokens=int, best=list,
+             rng=torch.Tensor, config=dict)
 
 
 def save(path: str, checkpoint: dict):

@@ -57,16 +57,12 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
                 break
             for n_loops, (loss_sum, n_targets, n_right) in sums.items():
                 loss = loss_sum / n_targets
-                row = dict(
-                    difficulty=difficulty,
-                    loops=trained_loops(model.stages) if n_loops is None else n_loops,
-                    loss=loss,
-                    accuracy=n_right / examples,
-                    count=examples,
-                )
+                row = dict(difficulty=difficulty,
+                           loops=trained_loops(model.stages) if n_loops is None else n_loops, loss=loss,
+                           accuracy=n_right / examples, count=examples)
                 if task.per_token:  # every token has its own loss, and none has to be right
                     row['accuracy'] = ''
-                    row['bits_per_byte'] = task.bits_per_byte(loss)
+                    row['bits_per_byte'] = task.bits_per_byte(loss, examples)
                 rows.append(row)
 
     model.train(was_training)

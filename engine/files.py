@@ -1,6 +1,7 @@
 """Files that are whole or absent, whatever happens while they are written; and the library of data sets."""
 import csv
 import os
+import tempfile
 
 from engine.errors import UserError
 
@@ -20,6 +21,18 @@ def write_atomically(path: str, write, mode='w'):
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def check_writable(folder: str):
+    """OSError where no file could be written into a folder, which need not exist yet; nothing is left there."""
+    existing = os.path.abspath(folder)
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, existing) from None
 
 
 def import_datasets():

@@ -52,15 +52,9 @@ def batches_ahead(run):
     Closing the generator ends the workers. UserError where a worker is killed, or a batch cannot be made.
     """
     workers = run.config.data_workers
-    loader = DataLoader(
-        StepBatches(run),
-        sampler=range(run.step, run.config.max_steps, AHEAD),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=2 if workers else None,
-        worker_init_fn=leave_signals_to_the_parent,
-        collate_fn=as_numpy,
-    )
+    loader = DataLoader(StepBatches(run), sampler=range(run.step, run.config.max_steps, AHEAD),
+                        batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None,
+                        worker_init_fn=leave_signals_to_the_parent, collate_fn=as_numpy)
     iterator = iter(loader)
     if workers:
         # torch's handler would raise the error of a killed worker in the middle of a step; without it the

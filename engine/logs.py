@@ -172,12 +172,9 @@ class Meter:
         mfu = 'n/a'
         if self.peak:
             mfu = round(self.flops_per_token * tokens_per_s / self.peak, 4)
-        row = dict(
-            ms_per_step=round(1000 * seconds / steps, 2),
-            wait_ms_per_step=round(1000 * self.waited / steps, 3),
-            tokens_per_s=round(tokens_per_s),
-            mfu=mfu,
-        )
+        row = dict(ms_per_step=round(1000 * seconds / steps, 2),
+                   wait_ms_per_step=round(1000 * self.waited / steps, 3), tokens_per_s=round(tokens_per_s),
+                   mfu=mfu)
         self.restart()
         return row
 
@@ -216,15 +213,10 @@ def git_commit() -> str:
 
 def write_config(run, argv):
     """config.json: the resolved fields; the command, versions, device, git commit and the model's size."""
-    about = dict(
-        command=' '.join(['python', *argv]),
-        git=git_commit(),
-        torch=torch.__version__,
-        python=sys.version.split()[0],
-        runtime=run.runtime.notes,
-        parameters=run.model.count_parameters(),
-        flops_per_token=run.model.flops_per_token(run.task.block_size),
-        loops=trained_loops(run.model.stages),
-    )
+    about = dict(command=' '.join(['python', *argv]), git=git_commit(), torch=torch.__version__,
+                 python=sys.version.split()[0], runtime=run.runtime.notes,
+                 parameters=run.model.count_parameters(),
+                 flops_per_token=run.model.flops_per_token(run.task.block_size),
+                 loops=trained_loops(run.model.stages))
     text = json.dumps(dict(config=asdict(run.config), about=about), indent=1) + '\n'
     write_atomically(run.path('config.json'), lambda file: file.write(text))

@@ -106,8 +106,7 @@ class Runtime:
 class Stop:
     """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second Ctrl-C ends it at once.
 
-    A second SIGTERM does not: schedulers and torchrun both send one, the second perhaps when all is saved and
-    the process is about to leave. `deadline`: seconds since the epoch.
+    A second SIGTERM does not: schedulers and torchrun both send one. `deadline`: seconds since the epoch.
     """
 
     def __init__(self, max_minutes: float = 0.0):
@@ -124,8 +123,9 @@ class Stop:
 
     def __exit__(self, *_):
         for number, handler in self.before.items():
-            if number != signal.SIGTERM or not self.signal:
-                signal.signal(number, handler)
+            signal.signal(number, handler)
+        if self.signal:  # the process is about to leave, and Python's own end would heed SIGTERM again
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def remember(self, number, frame):
         self.signal = number
@@ -175,13 +175,8 @@ def start(device='auto', dtype='auto', compile='auto') -> Runtime:
     if chosen.type == 'cpu':  # it warns of a CUDA toolkit without a GPU, which is nothing to do with us
         logging.getLogger('torch.utils.cpp_extension').setLevel(logging.ERROR)
     compiled, why = pick_compile(compile)
-    runtime = Runtime(
-        device=chosen,
-        dtype=pick_dtype(dtype, chosen),
-        compile=compiled,
-        rank=rank,
-        world=world,
-    )
+    runtime = Runtime(device=chosen, dtype=pick_dtype(dtype, chosen), compile=compiled, rank=rank,
+                      world=world)
     if world > 1:
         join_processes('nccl' if chosen.type == 'cuda' else 'gloo')
         runtime.control = dist.new_group(backend='gloo')

@@ -112,21 +112,12 @@ def evaluate_rules(model, task, runtime, config) -> tuple[list[dict], list[dict]
                 steps = chosen_steps(rule, confidences, needed, config.threshold, config.loops_min,
                                      config.group)
                 right_at_stop = right.gather(0, steps[None] - 1)  # (1, B)
-                rule_rows.append(dict(
-                    difficulty=length,
-                    rule=rule,
-                    loops=steps.double().mean().item(),
-                    accuracy=right_at_stop.mean().item(),
-                    count=config.examples,
-                ))
+                rule_rows.append(dict(difficulty=length, rule=rule, loops=steps.double().mean().item(),
+                                      accuracy=right_at_stop.mean().item(), count=config.examples))
 
             # after every step, whoever stops there
             for t in range(loops_max):
-                step_rows.append(dict(
-                    difficulty=length,
-                    step=t + 1,
-                    accuracy=right[t].mean().item(),
-                    confidence=confidences[t].mean().item(),
-                    needed=needed.double().mean().item(),
-                ))
+                step_rows.append(dict(difficulty=length, step=t + 1, accuracy=right[t].mean().item(),
+                                      confidence=confidences[t].mean().item(),
+                                      needed=needed.double().mean().item()))
     return rule_rows, step_rows

@@ -1,6 +1,7 @@
-"""What a row of `python bench.py rows` is, and how it is measured: ours and a peer in turn, medians.
+"""What a row of `python bench.py rows` is, how it is measured, and the models with random weights.
 
-A Case is timed, a Size is counted; the other files of this folder make them.
+A Case is timed, ours and a peer in turn, and medians are compared; a Size is counted. The other files of this
+folder make them.
 """
 import platform
 import time
@@ -9,6 +10,12 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
+
+from looped import LoopedGPT
+from stages import ModelConfig
+
+PHOP_SHAPE = dict(vocab_size=5, block_size=256, n_head=8, n_embd=128)
+LM_SHAPE = dict(vocab_size=50_304, block_size=512, n_head=8, n_embd=512)
 
 
 class Case(NamedTuple):
@@ -38,6 +45,8 @@ class Size(NamedTuple):
     unit: str
 
 
+# --- measuring
+
 def time_in_turn(functions: list, runtime, repeats: int, warmup=1) -> list[list[float]]:
     """Seconds of each function, all in turn so that a busy moment meets every one of them."""
     times = [[] for _ in functions]
@@ -60,8 +69,6 @@ def median_milliseconds(functions: dict, runtime, repeats: int) -> dict:
     return {name: 1000 * median(seconds) for name, seconds in zip(functions, times, strict=True)}
 
 
-# --- rows
-
 def rate_row(case: Case, runtime, repeats: int, peaks: dict) -> dict:
     """A case timed: rates, the median ratio with its lowest and highest, MFU. Better is above 1.
 
@@ -72,34 +79,30 @@ def rate_row(case: Case, runtime, repeats: int, peaks: dict) -> dict:
         times = time_in_turn(functions, runtime, repeats=1, warmup=0)
     else:
         times = time_in_turn(functions, runtime, repeats)
+    ours = median(times[0])
+    mfu = round(case.flops / ours / peaks[case.dtype], 3) if case.flops else ''
+    if not case.peer:
+        return make_row(case, runtime, case.work / ours, None, [], mfu)
 
     # The ratio is taken call by call: a busy moment slows down both.
-    ours = times[0]
-    peer_rate = ''
-    ratios = []
-    if case.peer:
-        peer = times[1]
-        peer_rate = f'{(case.peer_work or case.work) / median(peer):.4g}'
-        ratios = sorted(b / a for a, b in zip(ours, peer, strict=True))
-    mfu = ''
-    if case.flops:
-        mfu = round(case.flops / median(ours) / peaks[case.dtype], 3)
-    return make_row(case, f'{case.work / median(ours):.4g}', peer_rate, ratios, mfu, runtime)
+    ratios = sorted(b / a for a, b in zip(*times, strict=True))
+    peer_rate = (case.peer_work or case.work) / median(times[1])
+    return make_row(case, runtime, case.work / ours, peer_rate, ratios, mfu)
 
 
 def size_row(case: Size, runtime) -> dict:
     """A case counted; better, that is less, is above 1."""
-    if case.peer is None:
-        return make_row(case, f'{case.ours:.4g}', '', [], '', runtime)
-    return make_row(case, f'{case.ours:.4g}', f'{case.peer:.4g}', [case.peer / case.ours], '', runtime)
+    ratios = [] if case.peer is None else [case.peer / case.ours]
+    return make_row(case, runtime, case.ours, case.peer, ratios, '')
 
 
-def make_row(case: Case | Size, ours: str, peer: str, ratios: list, mfu, runtime) -> dict:
+def make_row(case: Case | Size, runtime, ours: float, peer: float | None, ratios: list, mfu) -> dict:
     """A row of OUT.csv; `ratios` in order."""
-    row = dict(row=case.row, case=case.name, ours=ours, peer=peer, unit=case.unit)
+    row = dict(row=case.row, case=case.name, ours=f'{ours:.4g}', peer='', unit=case.unit)
     row |= dict(ratio='', low='', high='', mfu=mfu, hardware=hardware_name(runtime))
     row['versions'] = f'torch {torch.__version__}'
     if ratios:
+        row['peer'] = f'{peer:.4g}'
         row['ratio'] = round(median(ratios), 2)
     if len(ratios) > 1:
         row['low'] = round(ratios[0], 2)
@@ -107,25 +110,19 @@ def make_row(case: Case | Size, ours: str, peer: str, ratios: list, mfu, runtime
     return row
 
 
-# --- the machine
-
 def hardware_name(runtime) -> str:
-    """The device and how many threads a CPU is used with."""
+    """The GPU, or the processor where the system tells it, and how many of its threads are used."""
     if runtime.device.type == 'cuda':
         return torch.cuda.get_device_name()
-    return f'{processor_name()}, {torch.get_num_threads()} threads'
-
-
-def processor_name() -> str:
-    """The processor's name where the system tells it."""
+    name = platform.processor() or platform.machine()
     try:
         with open('/proc/cpuinfo', encoding='utf-8') as file:
-            for line in file:
-                if line.startswith('model name'):
-                    return line.split(':')[1].strip()
+            models = [line for line in file if line.startswith('model name')]
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        models = []
+    if models:
+        name = models[0].split(':')[1].strip()
+    return f'{name}, {torch.get_num_threads()} threads'
 
 
 def matmul_peak(device, dtype: str, seconds=1.0) -> float:
@@ -140,3 +137,23 @@ def matmul_peak(device, dtype: str, seconds=1.0) -> float:
             torch.cuda.synchronize()
         best = max(best, 2 * 2048 ** 3 / (time.perf_counter() - began))
     return best
+
+
+# --- models
+
+def make_looped(stages: str, shape: dict, **options) -> LoopedGPT:
+    """Ours, of a shape and further options (fields of ModelConfig)."""
+    config = ModelConfig(stages=stages, **shape, **options)
+    return LoopedGPT(config, torch.Generator().manual_seed(0))
+
+
+def make_gpt2(shape: dict, n_layer=6):
+    """A GPT-2 of transformers of the same shape, without dropout."""
+    import transformers
+    transformers.logging.set_verbosity_error()
+    config = transformers.GPT2Config(
+        vocab_size=shape['vocab_size'], n_positions=shape['block_size'],
+        n_embd=shape['n_embd'], n_layer=n_layer, n_head=shape['n_head'],
+        bos_token_id=None, eos_token_id=None, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        loss_type='ForCausalLM')
+    return transformers.GPT2LMHeadModel(config)

@@ -11,14 +11,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from engine.cost import micro_batch
 from engine.runtime import Runtime
-from peers.cases import Case
-from peers.models import LM_SHAPE, PHOP_SHAPE, make_gpt2, make_looped
+from peers.cases import LM_SHAPE, PHOP_SHAPE, Case, make_gpt2, make_looped
 from problems.task import Batch
 from settings import Config
 from train import backward
 
-# Our stages and precision, GPT-2's precision: equal first, then our defaults beside what a user of
-# transformers gets on a CPU.
+# Our stages, our dtype and whether blocks are compiled, the same of GPT-2: equal first, then our defaults beside
+# what a user of transformers gets on a CPU.
 STEPS = (
     ('6x1', 'float32 eager', 'float32 eager'),
     ('6x1', 'float32 compiled', 'float32 compiled'),
@@ -47,21 +46,19 @@ def step_cases(row: str, shape: dict, batch: int, runtime) -> Iterator[Case]:
     tokens = torch.randint(0, shape['vocab_size'], (batch, length))  # (B, T)
     flops = make_looped('6x1', shape).flops_per_token(length) * tokens.numel()
     for stages, precision, peer_precision in STEPS:
-        ours = our_step(stages, precision, shape, tokens, runtime)
-        peer = gpt2_step(peer_precision, shape, tokens, runtime)
-        name = f'{stages} {precision}, GPT-2 {peer_precision}'
+        ours = make_looped(stages, shape)
+        if 'compiled' in precision:
+            ours.compile_blocks()
+        peer = make_gpt2(shape)
+        if 'compiled' in peer_precision:
+            peer.compile()
+
         dtype = precision.split()[0]
-        yield Case(row, name, ours, peer, tokens.numel(), 'tokens/s', flops, dtype)
-
-
-def our_step(stages: str, precision: str, shape: dict, tokens, runtime) -> Callable:
-    """A step of ours; precision is a dtype and 'eager' or 'compiled'."""
-    dtype, mode = precision.split()
-    model = make_looped(stages, shape)
-    if mode == 'compiled':
-        model.compile_blocks()
-    gradients = our_gradients(shape, tokens, replace(runtime, dtype=dtype))
-    return training_step(model, gradients, runtime)
+        gradients = our_gradients(shape, tokens, replace(runtime, dtype=dtype))
+        peer_gradients = gpt2_gradients(tokens, replace(runtime, dtype=peer_precision.split()[0]))
+        yield Case(row, f'{stages} {precision}, GPT-2 {peer_precision}',
+                   training_step(ours, gradients, runtime), training_step(peer, peer_gradients, runtime),
+                   tokens.numel(), 'tokens/s', flops, dtype)
 
 
 def our_gradients(shape: dict, tokens, runtime) -> Callable:
@@ -70,30 +67,24 @@ def our_gradients(shape: dict, tokens, runtime) -> Callable:
     task = SimpleNamespace(fixed_size=True, **shape)
     config.micro_batch_size = micro_batch(config, task, replace(runtime, world=1))
     batch = Batch(tokens.numpy(), tokens.numpy())
-    n_targets = runtime.world * tokens.numel()
 
     def gradients(model):
         run = SimpleNamespace(config=config, runtime=runtime, model=model)
-        backward(model, run, batch, n_targets)
+        backward(model, run, batch, runtime.world * tokens.numel())
 
     return gradients
 
 
-def gpt2_step(precision: str, shape: dict, tokens, runtime) -> Callable:
-    """A step of GPT-2 on all tokens at once, as a user of transformers makes it."""
-    dtype, mode = precision.split()
-    model = make_gpt2(shape)
-    if mode == 'compiled':
-        model.compile()
+def gpt2_gradients(tokens, runtime) -> Callable:
+    """Gradients of GPT-2 on all tokens at once, as a user of transformers makes them."""
     tokens = tokens.to(runtime.device)
-    peer_runtime = replace(runtime, dtype=dtype)
 
     def gradients(model):
-        with peer_runtime.autocast():
+        with runtime.autocast():
             loss = model(input_ids=tokens, labels=tokens).loss
         loss.backward()
 
-    return training_step(model, gradients, runtime)
+    return gradients
 
 
 def training_step(model, gradients: Callable, runtime) -> Callable:

@@ -1,28 +1,38 @@
-"""Cases of what a run needs beside its steps: start-up, loops of each sample, optimizer, data."""
+"""Cases of what a run needs: start-up, loops of each sample, optimizer, data, memory.
+
+Memory is measured in a process of its own, which runs this file as
+`python -m peers.training_parts step 4x6 True`.
+"""
 import itertools
-from collections.abc import Iterator
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from math import prod
 
 import torch
 import torch.nn.functional as F
 
+import model as model_module
 from engine.configurator import configure
+from engine.files import ROOT
 from optimizers import Adafactor
-from peers.cases import Case, Size
-from peers.models import PHOP_SHAPE, make_looped, make_parity_model
+from peers.cases import PHOP_SHAPE, Case, Size, make_looped
 from settings import Config, with_task
 from tasks import make_task
 
 GRAPHS = (  # stages, and the loop counts that they run at
-    ('1x12', [None]),
-    ('4x6', [None]),
-    ('24x1', [None]),
+    ('1x12', [None]), ('4x6', [None]), ('24x1', [None]),
     ('1x12', range(1, 13)),
 )
+PARITY_SHAPE = dict(vocab_size=5, block_size=24, n_head=4, n_embd=128)
 ADAFACTOR_SHAPES = [(3072, 1024), (1024, 1024), (4096, 1024), (1024, 4096), (1024,)] * 6 + [(24_000, 1024)]
 DATA = ('ghop', 'addition', 'igsm', 'laptop/group', 'laptop/variables', 'lengths/parity', 'lengths/copy',
         'lengths/binary_addition', 'lengths/binary_sum', 'lengths/multiplication', 'lengths/unique_set')
+MEASURABLE = os.path.exists('/proc/self/status')  # where the system tells a process its peak memory
+ALL_LOGITS = 10 ** 12  # more than there are: the loss holds all at once
 
 
 # --- start-up
@@ -41,8 +51,8 @@ def start_up(runtime) -> Iterator[Case | Size]:
     for stages, counts in GRAPHS:
         statistics.clear()
         first_step(stages, tokens, runtime, counts)
-        graphs = statistics['stats']['unique_graphs']
-        yield Size('compiled graphs', f'{stages}, {len(counts)} loop counts', graphs, None, 'graphs')
+        yield Size('compiled graphs', f'{stages}, {len(counts)} loop counts',
+                   statistics['stats']['unique_graphs'], None, 'graphs')
 
 
 def first_step(stages: str, tokens, runtime, counts=(None,), whole=False):
@@ -66,14 +76,15 @@ def sample_loops(runtime) -> Iterator[Case]:
     tokens = torch.randint(0, 5, (64, 22), device=runtime.device)  # (B, T)
     counts = torch.randint(1, 21, (64,))  # (B,)
 
-    def shrinking_step():
-        model(tokens, tokens, counts).backward()
+    yield Case('loops of each sample', 'shrinking batch, padded batch',
+               lambda: model(tokens, tokens, counts).backward(),
+               lambda: padded_loss(model, tokens, counts).backward(), 64, 'samples/s')
 
-    def padded_step():
-        padded_loss(model, tokens, counts).backward()
 
-    name = 'shrinking batch, padded batch'
-    yield Case('loops of each sample', name, shrinking_step, padded_step, 64, 'samples/s')
+def make_parity_model():
+    """One layer of width 128 looped 20 times, with the options of Fan et al. 2025."""
+    return make_looped('1x20', PARITY_SHAPE, positions='none', norm='layernorm', bias=True,
+                       input_injection=True, norm_each_loop=True)
 
 
 def padded_loss(model, tokens, counts):
@@ -101,9 +112,7 @@ def optimizer_steps(runtime) -> Iterator[Case | Size]:
     # Two moments of AdamW for every element, beside one for every row and column.
     adamw = torch.optim.AdamW(random_parameters(runtime))
     adamw.step()
-    our_state = state_megabytes(ours)
-    adamw_state = state_megabytes(adamw)
-    yield Size('state of the optimizer', f'{size}, AdamW', our_state, adamw_state, 'MB')
+    yield Size('state of the optimizer', f'{size}, AdamW', state_megabytes(ours), state_megabytes(adamw), 'MB')
 
 
 def random_parameters(runtime) -> list:
@@ -129,7 +138,7 @@ def state_megabytes(optimizer) -> float:
 def data(runtime) -> Iterator[Case]:
     """Examples a second of each task on one core of the host, in the batches of its configuration."""
     for name in DATA:
-        config, _ = configure(Config, [f'config/{name}.py'], '', extend=with_task)
+        config = configure(Config, [f'config/{name}.py'], '', extend=with_task)[0]
         task = make_task(config)
         steps = itertools.count(max(task.starts))  # every difficulty is drawn
         ours = partial(draw_next, task, steps, config.batch_size)
@@ -138,3 +147,74 @@ def data(runtime) -> Iterator[Case]:
 
 def draw_next(task, steps: Iterator[int], batch_size: int):
     return task.train_batch(0, next(steps), batch_size)
+
+
+# --- memory
+
+def memory(runtime) -> Iterator[Size]:
+    """By how much a step, or the loss, raises the peak memory of a process on a CPU.
+
+    A step whose loops are recomputed beside one that keeps them; the loss in chunks beside all at once.
+    """
+    if not MEASURABLE:
+        return
+    recomputed = peak_megabytes('step', '4x6', True)
+    kept = peak_megabytes('step', '4x6', False)
+    unlooped = peak_megabytes('step', '4x1', True)
+    yield Size('memory of a step', '4x6 recomputed, 4x6 kept', recomputed, kept, 'MB')
+    yield Size('memory of a step', '4x6 recomputed, 4x1', recomputed, unlooped, 'MB')
+
+    chunks = peak_megabytes('loss', model_module.LOGITS_MAX)
+    whole = peak_megabytes('loss', ALL_LOGITS)
+    yield Size('memory of the loss', '8192 tokens, 50,304 words; all logits at once', chunks, whole, 'MB')
+
+
+def peak_megabytes(kind: str, *choices) -> float:
+    """Growth of a process's peak memory by a 'step' (stages, recomputed or not) or a 'loss' (LOGITS_MAX)."""
+    words = [kind] + [str(choice) for choice in choices]
+    environment = os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'}  # what is freed goes back to the system
+    result = subprocess.run([sys.executable, '-m', 'peers.training_parts', *words], capture_output=True, check=True,
+                            text=True, env=environment, cwd=ROOT)
+    return float(result.stdout)
+
+
+# --- in the process that is measured
+
+def looped_step(stages: str, checkpoint_loops: bool) -> Callable:
+    """Forward and backward pass of a model of width 256 on 24 sequences of 512 tokens."""
+    shape = dict(vocab_size=300, block_size=512, n_head=4, n_embd=256)
+    looped = make_looped(stages, shape, checkpoint_loops=checkpoint_loops)
+    tokens = torch.randint(0, 300, (24, 512))  # (B, T)
+    return lambda: looped(tokens, tokens).backward()
+
+
+def loss_step(logits_max: int) -> Callable:
+    """Forward and backward pass of the loss alone, of which logits_max logits are held at once."""
+    model_module.LOGITS_MAX = logits_max
+    weight = torch.nn.Parameter(torch.randn(50_304, 64))  # (V, C)
+    weight.grad = torch.zeros_like(weight)
+    x = torch.randn(64 * 128, 64, requires_grad=True)  # (N, C)
+    targets = torch.randint(0, 50_304, (64 * 128,))  # (N,)
+    return lambda: model_module.linear_cross_entropy(x, weight, targets).backward()
+
+
+def peak_so_far() -> float:
+    """The most memory that this process has held so far, in MB."""
+    with open('/proc/self/status', encoding='utf-8') as file:
+        kilobytes = re.search(r'VmHWM:\s+(\d+) kB', file.read())[1]
+    return int(kilobytes) / 1000
+
+
+def main(argv):
+    torch.set_num_threads(2)
+    if argv[0] == 'step':
+        step = looped_step(argv[1], argv[2] == 'True')
+    else:
+        step = loss_step(int(argv[1]))
+    before = peak_so_far()
+    step()
+    print(peak_so_far() - before)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -75,13 +75,8 @@ def gaps_of(run: dict, means: dict) -> dict:
 def csv_row(seeds: list, means: dict, beneath: dict) -> dict:
     """A model's row of the CSV file."""
     about = seeds[0]['about']  # seeds share their size
-    row = dict(
-        model=seeds[0]['model'],
-        seeds=len(seeds),
-        parameters=about['parameters'],
-        training_flops_per_token=about['flops_per_token'],
-        step=max(column(seeds, 'step')),
-    )
+    row = dict(model=seeds[0]['model'], seeds=len(seeds), parameters=about['parameters'],
+               training_flops_per_token=about['flops_per_token'], step=max(column(seeds, 'step')))
     for name, score in means.items():
         row[name], row[f'{name}_error'] = rounded_pair(score)
     for name in GAP_COLUMNS:
@@ -133,16 +128,8 @@ def make_task_tables(folders: list, config: PlotConfig):
             paper = papers_row(seeds[0], PAPER_TABLES[group])
             for name, score in scores.items():
                 value, error = rounded_pair(score)
-                rows.append(dict(
-                    group=group,
-                    model=model,
-                    seeds=len(seeds),
-                    step=max(column(seeds, 'step')),
-                    task=name,
-                    score=value,
-                    standard_error=error,
-                    paper=paper.get(name, ''),
-                ))
+                rows.append(dict(group=group, model=model, seeds=len(seeds), step=max(column(seeds, 'step')),
+                                 task=name, score=value, standard_error=error, paper=paper.get(name, '')))
             lines.append([model, *map(cell, scores.values()), str(len(seeds))])
             if paper:
                 lines.append([f'{model}, paper', *[cell(paper[name]) for name in scores], ''])

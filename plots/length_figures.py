@@ -56,15 +56,9 @@ def length_rows(runs: list) -> list:
         error = ''  # unknown from one seed
         if len(seeds) > 1:
             error = round(100 * stdev(accuracies) / len(seeds) ** 0.5, 2)
-        rows.append(dict(
-            method=method,
-            rule=rule,
-            length=length,
-            seeds=len(seeds),
-            accuracy=round(100 * mean(accuracies), 2),
-            standard_error=error,
-            loops=round(mean_loops, 2),
-        ))
+        rows.append(dict(method=method, rule=rule, length=length, seeds=len(seeds),
+                         accuracy=round(100 * mean(accuracies), 2), standard_error=error,
+                         loops=round(mean_loops, 2)))
     return rows
 
 

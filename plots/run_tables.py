@@ -33,15 +33,9 @@ def table_rows(runs: list, paper: str = '') -> list:
         model = run['model']
         about = run['about']
         metrics = run['metrics']
-        row = dict(
-            model=model,
-            seed=run['seed'],
-            parameters=about['parameters'],
-            training_flops_per_token=about['flops_per_token'],
-            steps=int(metrics[-1]['step']),
-            training_minutes=training_minutes(metrics),
-            test_examples=int(run['test'][0]['count']),
-        )
+        row = dict(model=model, seed=run['seed'], parameters=about['parameters'],
+                   training_flops_per_token=about['flops_per_token'], steps=int(metrics[-1]['step']),
+                   training_minutes=training_minutes(metrics), test_examples=int(run['test'][0]['count']))
         for difficulty in difficulties:
             row[f'accuracy_{difficulty}'] = run['accuracies'].get(difficulty, '')
         if paper:

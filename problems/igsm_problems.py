@@ -293,6 +293,8 @@ def parse_igsm(text: str) -> Problem:
     lines = [line.strip() for line in text.split('.')]
     question = lines.pop()
     definitions = list(map(parse_definition, lines))
+    if len({definition.parameter for definition in definitions}) < len(definitions):
+        raise ValueError('the problem defines a parameter twice')
     if not re.fullmatch(rf'{NAME}\?', question):
         raise ValueError(f'the problem must end in a question, X#Y?, not {question!r}')
     return Problem(definitions, index_of(question[:-1]))

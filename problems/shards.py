@@ -1,18 +1,27 @@
-"""Token shards on disk: the writer, and all shards of a split as one stream.
+"""Token shards on disk: the writer, the check of their checksums, and all shards of a split as one stream.
 
 A folder holds SPLIT_00000.bin, SPLIT_00001.bin, .. of uint16 tokens for the splits train and val, each with
 a JSON file of the same name, its header: tokenizer, vocabulary, tokens, bytes of text, SHA-256, source,
-revision, and how far into the documents it reaches.
+revision, and how far into the documents it reaches. SPLIT_00000.stamp says that the file beside it was
+compared with its SHA-256.
 """
 import glob
 import hashlib
 import json
-import math
 import os
+from contextlib import suppress
+from functools import lru_cache
 
 import numpy as np
+from tqdm import tqdm
 
+from engine.errors import UserError
 from engine.files import write_atomically
+
+SAME = ('tokenizer', 'vocab_size', 'source', 'revision')  # in all headers of a folder
+KINDS = dict(tokenizer=str, vocab_size=int, source=str, revision=str, tokens=int, bytes=int, done=list,
+             last=bool, sha256=str)
+MAPS_MAX = 64  # shards that are mapped at once; macOS gives a process 256 open files
 
 
 class ShardWriter:
@@ -31,43 +40,40 @@ class ShardWriter:
         # what is on disk
         os.makedirs(folder, exist_ok=True)
         headers = read_headers(folder, split)
-        for old in headers:
-            check_same(old, header, folder)
         self.number = len(headers)
         self.written = sum(old['tokens'] for old in headers)
         self.documents = 0
         self.skip = 0  # tokens of the next document that are on disk
         self.finished = False
         if headers:
+            check_same(headers[-1], header, folder)
             self.documents, self.skip = headers[-1]['done']
             self.finished = headers[-1]['last']
         self.start_shard()
 
     def start_shard(self):
         """Nothing of the next shard is held yet."""
-        self.parts = []
+        self.parts = [np.empty(0, np.uint16)]
         self.held = 0
         self.bytes = 0
 
     def add(self, tokens, n_bytes: int):
         """The next document, uint16 (N,), its end-of-text included, and the bytes of its text."""
-        offset = self.skip
-        self.skip = 0
-        if not offset:  # a document's bytes count in the shard where it begins
+        if not self.skip:  # a document's bytes count in the shard where it begins
             self.bytes += n_bytes
+        rest = tokens[self.skip:]
+        self.skip = 0
 
-        while self.held + len(tokens) - offset >= self.shard_tokens:
+        while self.held + len(rest) >= self.shard_tokens:
             size = self.shard_tokens - self.held
-            self.parts.append(tokens[offset:offset + size])
-            offset += size
-            if offset == len(tokens):
-                self.write(self.documents + 1, 0, last=False)
-                break
-            self.write(self.documents, offset, last=False)
-
-        if offset < len(tokens):
-            self.parts.append(tokens[offset:])
-            self.held += len(tokens) - offset
+            self.parts.append(rest[:size])
+            rest = rest[size:]
+            if len(rest):
+                self.write(self.documents, len(tokens) - len(rest))
+            else:
+                self.write(self.documents + 1, 0)
+        self.parts.append(rest)
+        self.held += len(rest)
         self.documents += 1
 
     def finish(self):
@@ -76,25 +82,21 @@ class ShardWriter:
             self.write(self.documents, 0, last=True)
             self.finished = True
 
-    def write(self, documents: int, skip: int, last: bool):
+    def write(self, documents: int, skip: int, last=False):
         """First the tokens, then the header that makes them count; each whole or absent.
 
         Up to here `documents` are on disk whole, and `skip` tokens of the next.
         """
-        tokens = np.concatenate(self.parts) if self.parts else np.empty(0, np.uint16)
+        tokens = np.concatenate(self.parts)
         data = tokens.astype('<u2').tobytes()
-
-        header = self.header | dict(
-            tokens=len(tokens),
-            bytes=self.bytes,
-            done=(documents, skip),
-            last=last,
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
+        sha256 = hashlib.sha256(data).hexdigest()
+        header = self.header | dict(tokens=len(tokens), bytes=self.bytes, done=(documents, skip), last=last,
+                                    sha256=sha256)
 
         name = shard_name(self.folder, self.split, self.number)
         write_atomically(f'{name}.bin', lambda file: file.write(data), 'wb')
         write_atomically(f'{name}.json', lambda file: json.dump(header, file, indent=1))
+        is_intact(name, sha256)  # which leaves the stamp
         self.number += 1
         self.written += len(tokens)
         self.start_shard()
@@ -106,25 +108,22 @@ def shard_name(folder: str, split: str, number: int) -> str:
 
 
 def check_same(header: dict, other: dict, folder: str):
-    """ValueError where two shards cannot be one stream."""
-    for name in ('tokenizer', 'vocab_size', 'source', 'revision'):
+    """UserError where two shards cannot be one stream."""
+    for name in SAME:
         if header[name] != other[name]:
-            raise ValueError(f'{folder}: shards with {name}={header[name]!r} and {other[name]!r} do not go '
-                             'together; prepare into another folder')
+            raise UserError(f'{folder}: shards with {name}={header[name]!r} and {other[name]!r} do not go '
+                            'together; prepare into another folder')
 
 
 def read_headers(folder: str, split: str) -> list[dict]:
-    """The headers of a split's shards in order. ValueError names what is missing, cut or foreign."""
+    """The headers of a split's shards in order. UserError names what is missing, cut or foreign."""
     headers = []
-    pattern = os.path.join(glob.escape(folder), f'{split}_*.json')
-    for path in sorted(glob.glob(pattern)):
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f'{split}_*.json'))):
         name = path.removesuffix('.json')
         header = read_header(name)
-
         expected_name = shard_name(folder, split, len(headers))
         if name != expected_name:
-            missing = os.path.basename(expected_name)
-            raise ValueError(f'{folder}: shard {missing} is missing before {name}')
+            raise UserError(f'{folder}: shard {os.path.basename(expected_name)} is missing before {name}')
         if headers:
             check_same(headers[0], header, folder)
         headers.append(header)
@@ -136,43 +135,91 @@ def read_header(name: str) -> dict:
     try:
         with open(f'{name}.json', encoding='utf-8') as file:
             header = json.load(file)
-        expected = 2 * header['tokens']
-        found = os.path.getsize(f'{name}.bin')
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f'{name}.bin and its .json are not a shard of this project: '
-                         'prepare the data again') from None
+        complete = all(isinstance(header[key], kind) for key, kind in KINDS.items())
+    except (ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(f'{name}.json is damaged, or not a shard of this project')
+
+    expected = 2 * header['tokens']
+    found = os.path.getsize(f'{name}.bin')
     if found != expected:
-        raise ValueError(f'{name}.bin has {found:,} bytes, not {expected:,}: it is cut, copy it again')
+        raise UserError(f'{name}.bin has {found:,} bytes, not {expected:,}: it is cut, copy it again')
     return header
 
 
+def checked_headers(folder: str, split: str, anew=False) -> list[dict]:
+    """The headers of a split that has shards, all of which are what was written; else a UserError names them.
+
+    A shard that was compared with its SHA-256 is read again only where its file has changed, or with `anew`.
+    """
+    headers = read_headers(folder, split)
+    if not headers:
+        raise UserError(f'no {split} shards in {folder}: python data/text/prepare.py or '
+                        'data/pile/prepare.py makes them')
+    damaged = []
+    bar = tqdm(headers, f'comparing {split} shards with their SHA-256', delay=5, leave=False)
+    for number, header in enumerate(bar):
+        name = shard_name(folder, split, number)
+        if not is_intact(name, header['sha256'], anew):
+            damaged.append(f'{name}.bin')
+    if damaged:
+        raise UserError(f'{", ".join(damaged)}: not what was written, the SHA-256 differs; copy again from '
+                        'where it was made, or prepare into another folder')
+    return headers
+
+
+def is_intact(name: str, sha256: str, anew=False) -> bool:
+    """Whether the tokens of a shard have this SHA-256; the stamp says so of a file that is still the same."""
+    with open(f'{name}.bin', 'rb') as file:
+        status = os.fstat(file.fileno())
+        # a copy has another time of change (ctime), whatever else it keeps
+        stamp = f'{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {sha256}'
+        with suppress(OSError), open(f'{name}.stamp', encoding='utf-8', errors='replace') as stamp_file:
+            if stamp_file.read() == stamp and not anew:
+                return True
+        digest = hashlib.sha256()
+        while block := file.read(2 ** 20):
+            digest.update(block)
+
+    intact = digest.hexdigest() == sha256
+    if intact:
+        with suppress(OSError), open(f'{name}.stamp', 'w', encoding='utf-8') as stamp_file:
+            stamp_file.write(stamp)  # nothing where the folder may only be read
+    return intact
+
+
+def verify(folder: str):
+    """Compares all shards of a folder with their checksums, whatever the stamps say."""
+    for split in ('train', 'val'):
+        headers = checked_headers(folder, split, anew=True)
+        print(f'{folder}: {split}, {len(headers):,} shards are what was written')
+
+
+@lru_cache(MAPS_MAX)
+def map_shard(path: str):
+    """The tokens of a shard, memory-mapped; the map that was used longest ago is closed."""
+    return np.memmap(path, '<u2', 'r')
+
+
 class Stream:
-    """All shards of a split as one array of tokens, memory-mapped."""
+    """All shards of a split as one array of tokens; it holds no map, so that it can be pickled."""
 
     def __init__(self, folder: str, split: str):
-        self.headers = read_headers(folder, split)
-        if not self.headers:
-            raise ValueError(f'no {split} shards in {folder}: python data/text/prepare.py or '
-                             'data/pile/prepare.py makes them')
-        self.shards = []
-        n_bytes = 0
-        for number, header in enumerate(self.headers):
-            n_bytes += header['bytes']
-            if header['tokens']:  # an empty file cannot be mapped
-                path = shard_name(folder, split, number) + '.bin'
-                self.shards.append(np.memmap(path, '<u2', 'r'))
-
-        sizes = [len(shard) for shard in self.shards]
-        self.ends = np.cumsum(sizes)
-        self.length = sum(sizes)
-        self.tokens_per_byte = self.length / n_bytes if n_bytes else math.nan
+        headers = checked_headers(folder, split)
+        map_shard.cache_clear()  # other files may have taken the paths
+        self.folder = folder
+        self.split = split
+        self.header = headers[0]
+        self.ends = np.cumsum([header['tokens'] for header in headers])
+        self.length = int(self.ends[-1])
 
     def window(self, start: int, size: int):
         """Tokens start .. start + size - 1, over the borders of shards."""
         number = int(np.searchsorted(self.ends, start, side='right'))
         parts = []
         while size:
-            shard = self.shards[number]
+            shard = map_shard(shard_name(self.folder, self.split, number) + '.bin')
             offset = start - (int(self.ends[number]) - len(shard))
             part = shard[offset:offset + size]
             parts.append(part)

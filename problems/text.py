@@ -4,12 +4,15 @@ All shards of a split are one stream, cut into windows of block_size tokens; the
 function of (seed, step), and an epoch has every window once.
 """
 import math
+import os
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from engine.errors import UserError
 from problems.randomness import key_of, shuffled
 from problems.shards import Stream, check_same
 from problems.task import Batch, Task
@@ -20,6 +23,8 @@ VOCABULARIES = {'bytes': 257, 'gpt2': 50304}  # of models; that of gpt2 is round
 
 class Bytes:
     """Every byte of UTF-8 is a token."""
+
+    byte_lengths = np.array([1] * 256 + [0], np.uint8)  # bytes of text of each token
 
     def encode(self, text: str):
         """Tokens (N,)."""
@@ -39,13 +44,15 @@ class GPT2:
         try:
             import tiktoken
         except ImportError:
-            raise ValueError("tokenizer=gpt2 needs tiktoken: pip install -e '.[data]'") from None
+            raise UserError("tokenizer=gpt2 needs tiktoken: pip install -e '.[data]'") from None
         try:
             self.encoding = tiktoken.get_encoding('gpt2')
         except Exception as error:  # requests' errors are many, and tiktoken wraps none of them
             reason = type(error).__name__
-            raise ValueError(f'the gpt2 vocabulary could not be downloaded ({reason}); fetch it on a machine '
-                             'with network and set TIKTOKEN_CACHE_DIR, or take tokenizer=bytes') from None
+            raise UserError(f'the gpt2 vocabulary could not be downloaded ({reason}); fetch it on a machine '
+                            'with network and set TIKTOKEN_CACHE_DIR, or take tokenizer=bytes') from None
+        texts = self.encoding.decode_tokens_bytes(range(END_OF_TEXT['gpt2']))
+        self.byte_lengths = np.array([len(text) for text in texts] + [0], np.uint8)
 
     def encode(self, text: str):
         """Tokens (N,); what looks like a special token is text."""
@@ -80,37 +87,44 @@ class TokenTask(Task):
             raise ValueError(f'block_size={self.block_size}: task=tokens needs a context of at least 1')
         if self.vocab_size < 0:
             raise ValueError(f'vocab_size={self.vocab_size} must not be negative')
+        self.data = os.path.expanduser(self.data)
         self.vocab_size = self.vocab_size or VOCABULARIES[self.tokenizer]
         self.difficulties = (self.block_size,)
         self.starts = (0,)
 
     @cached_property
     def streams(self) -> dict:
-        """The train and val streams, checked. ValueError where they do not fit the model."""
-        train = Stream(self.data, 'train')
-        val = Stream(self.data, 'val')
-        header = train.headers[0]
-        check_same(header, val.headers[0], self.data)
+        """The train and val streams, checked. UserError where they do not fit the model."""
+        streams = {split: Stream(self.data, split) for split in ('train', 'val')}
+        header = streams['train'].header
+        check_same(header, streams['val'].header, self.data)
 
-        tokenizer = header['tokenizer']
         held = header['vocab_size']
-        if tokenizer != self.tokenizer:
-            raise ValueError(f'the shards in {self.data} were made with tokenizer={tokenizer}, '
-                             f'not {self.tokenizer}')
+        if header['tokenizer'] != self.tokenizer:
+            raise UserError(f'the shards in {self.data} were made with tokenizer={header["tokenizer"]}, '
+                            f'not {self.tokenizer}')
         if held > self.vocab_size:
-            raise ValueError(f'the shards in {self.data} hold tokens up to {held - 1}: '
-                             f'vocab_size={self.vocab_size} must be at least {held}')
-        streams = {'train': train, 'val': val}
+            raise UserError(f'the shards in {self.data} hold tokens up to {held - 1}: '
+                            f'vocab_size={self.vocab_size} must be at least {held}')
         for split, stream in streams.items():
             if stream.length <= self.block_size:
-                raise ValueError(f'{self.data}: {split} has {stream.length:,} tokens, fewer than '
-                                 f'block_size={self.block_size} and one more')
+                raise UserError(f'{self.data}: {split} has {stream.length:,} tokens, fewer than '
+                                f'block_size={self.block_size} and one more')
         return streams
 
     @cached_property
     def codec(self):
         """The tokenizer itself, which encodes and decodes."""
         return TOKENIZERS[self.tokenizer]()
+
+    @cached_property
+    def byte_lengths(self):
+        """Bytes of text of each token; nan and a line on stderr where the tokenizer cannot be loaded."""
+        try:
+            return self.codec.byte_lengths
+        except UserError as error:
+            print(f'bits per byte are nan: {error}', file=sys.stderr)
+            return np.full(2 ** 16, math.nan)
 
     def windows(self, split: str) -> int:
         """How many windows a stream has."""
@@ -126,8 +140,8 @@ class TokenTask(Task):
         windows = [stream.window(number * T, T + 1) for number in numbers.tolist()]
         rows = np.stack(windows).astype(np.int32)  # (B, T + 1)
         largest = rows.max()
-        if largest >= self.vocab_size:
-            raise ValueError(f'{self.data}: token {largest} is beyond vocab_size={self.vocab_size}')
+        if largest > END_OF_TEXT[self.tokenizer]:
+            raise UserError(f'{self.data}: token {largest} is none of tokenizer={self.tokenizer}')
         return Batch(rows[:, :-1], rows[:, 1:])
 
     def train_batch(self, seed: int, step: int, batch_size: int, lo=0, hi=None) -> Batch:
@@ -150,10 +164,12 @@ class TokenTask(Task):
         numbers = np.arange(lo, hi) % self.windows('val')
         return self.read('val', numbers)
 
-    def bits_per_byte(self, loss: float) -> float:
-        """Of a validation loss in nats a token: comparable between tokenizers."""
-        bits_per_token = loss / math.log(2)
-        return bits_per_token * self.streams['val'].tokens_per_byte
+    def bits_per_byte(self, loss: float, n_windows: int) -> float:
+        """Of a loss in nats a token over the first windows of validation: comparable between tokenizers."""
+        n_tokens = n_windows * self.block_size
+        targets = self.streams['val'].window(1, n_tokens)
+        n_bytes = self.byte_lengths[targets].sum(dtype=float)  # an end of text costs bits and has no bytes
+        return loss / math.log(2) * n_tokens / n_bytes if n_bytes else math.nan
 
     def baselines(self, batch: Batch) -> dict:
         """The share of targets that are the commonest one."""

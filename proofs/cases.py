@@ -58,17 +58,9 @@ def check_case(case: Case) -> dict:
         V = expected.size(-1)  # the construction may have a token more
         error = (logits[..., :V] - expected).abs().max().item()
         max_error = f'{error / expected.abs().max().item():.1e}'
-    return dict(
-        theorem=theorem,
-        case=name,
-        claimed=built.claimed,
-        used=built.used(),
-        loops=loops,
-        inputs=len(tokens),
-        mismatches=count_wrong(logits, answers),
-        mismatches_one_loop_fewer=wrong_one_fewer,
-        max_error=max_error,
-    )
+    return dict(theorem=theorem, case=name, claimed=built.claimed, used=built.used(), loops=loops,
+                inputs=len(tokens), mismatches=count_wrong(logits, answers),
+                mismatches_one_loop_fewer=wrong_one_fewer, max_error=max_error)
 
 
 def count_wrong(logits, answers) -> int:
@@ -151,19 +143,8 @@ def random_base(L: int, R: int, seed: int, spread=1.0) -> LoopedGPT:
 
     `spread` multiplies the token embeddings: the larger, the more the output depends on the input.
     """
-    config = ModelConfig(
-        stages=f'{L}x1',
-        vocab_size=9,
-        block_size=24,
-        n_embd=16,
-        n_head=2,
-        n_ff=32,
-        norm='none',
-        activation='relu',
-        positions='learned',
-        bias=True,
-        init_std=0.3,
-    )
+    config = ModelConfig(stages=f'{L}x1', vocab_size=9, block_size=24, n_embd=16, n_head=2, n_ff=32,
+                         norm='none', activation='relu', positions='learned', bias=True, init_std=0.3)
     generator = torch.Generator().manual_seed(seed)
     base = LoopedGPT(config, generator)
     repeated = torch.randint(R, (L - R,), generator=generator)

@@ -154,13 +154,7 @@ def hop_positions(stream: Stream, n: int, base: int):
     later = i > 0
     digits = i // base ** torch.arange(len(stream['found'])) % base  # (n + 1, n_digits)
     one_hot = F.one_hot(digits, base).flatten(1)  # (n + 1, n_digits * base)
-    return stream.rows(
-        digits=one_hot * later,
-        after=(i + 1) * later,
-        start=~later,
-        loop=1,
-        **places(n + 1),
-    )
+    return stream.rows(digits=one_hot * later, after=(i + 1) * later, start=~later, loop=1, **places(n + 1))
 
 
 def add_find(layer: Layer, t: int, base: int, unit: float):

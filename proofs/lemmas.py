@@ -150,19 +150,9 @@ def assemble(layers: list[Layer], tokens, positions, head, loops: int) -> Looped
         for query, _, value, _ in layer.heads:
             head_size = max(head_size, len(query), len(value))
 
-    config = ModelConfig(
-        stages=f'{len(layers)}x{max(2, loops)}',
-        vocab_size=len(tokens),
-        block_size=len(positions),
-        n_embd=tokens.size(1),
-        n_head=n_head,
-        head_size=head_size,
-        n_ff=n_ff,
-        norm='none',
-        activation='relu',
-        positions='learned',
-        bias=True,
-    )
+    config = ModelConfig(stages=f'{len(layers)}x{max(2, loops)}', vocab_size=len(tokens),
+                         block_size=len(positions), n_embd=tokens.size(1), n_head=n_head, head_size=head_size,
+                         n_ff=n_ff, norm='none', activation='relu', positions='learned', bias=True)
     model = LoopedGPT(config).requires_grad_(False).eval()
     for parameter in model.parameters():
         parameter.zero_()

@@ -32,7 +32,6 @@ def import_everything():
     """What the scripts import, so that no child has to; before the first fork."""
     sys.path[:0] = [ROOT]
     import torch._dynamo  # noqa: F401
-    import torch._inductor.compile_fx  # noqa: F401
     import torch.onnx  # noqa: F401
 
     import bench  # noqa: F401

@@ -8,9 +8,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from looped import LoopedGPT
 from model import GPT
-from peers.memory import MEASURABLE, peak_megabytes
-from peers.models import make_parity_model
-from peers.training_parts import padded_loss
+from peers.training_parts import MEASURABLE, make_parity_model, padded_loss, peak_megabytes
 from stages import ModelConfig, effective_depth, parse_stages, with_loops
 
 ALL_STAGES = ['1x3', '3x1', '2x2', '1x1+2x3+1x1', '1x2+1x1+2x2']

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import model as model_module
 from looped import LoopedGPT
 from model import GPT, causal_attention, gelu, linear_cross_entropy, loss_and_slope, rope_table, rotate
-from peers.memory import ALL_LOGITS, MEASURABLE, peak_megabytes
+from peers.training_parts import ALL_LOGITS, MEASURABLE, peak_megabytes
 from problems.task import IGNORE
 from stages import ModelConfig
 

@@ -5,11 +5,12 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from kills import kill_again_and_again, terminate_twice
 from training import assert_same_runs, command, rows, start, wait_for_step
 
 from problems.shards import ShardWriter
@@ -23,21 +24,6 @@ def on_processes(n: int, arguments: list, root, *launcher):
     launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={n}']
     return subprocess.Popen([*launch, *launcher, *arguments[1:]], cwd=root, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, env=os.environ | {'OMP_NUM_THREADS': '1'})
-
-
-def test_killed_at_random_moments_equals_never_killed(tmp_path, root):
-    subprocess.run(command(tmp_path / 'whole'), cwd=root, check=True, capture_output=True)
-    killed, chance, reached = tmp_path / 'killed', random.Random(), []
-    for earliest in (5, 60, 130, 220):
-        process = start(root, killed, '--resume=auto')
-        wait_for_step(killed, earliest)
-        time.sleep(chance.uniform(0, 0.4))
-        process.kill()
-        process.wait()
-        reached.append(len(rows(killed, 'metrics.csv')))
-    assert 5 <= reached[0] < reached[-1] < 300, reached
-    subprocess.run(command(killed, '--resume=auto'), cwd=root, check=True, capture_output=True)
-    assert_same_runs(tmp_path / 'whole', killed)
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
@@ -137,3 +123,27 @@ def test_a_worker_killed_under_torchrun_changes_nothing(tmp_path, root, shards):
     _, errors = hurt.communicate(timeout=300)
     assert hurt.returncode == 0, errors
     assert_same_runs(tmp_path / 'whole', tmp_path / 'hurt')
+
+
+def test_kills_and_stops_at_random_moments(tmp_path):
+    """10 SIGKILLs of one run, and 8 times two SIGTERMs, side by side; kills.py has them by the hundred."""
+    with ThreadPoolExecutor() as pool:
+        attacks = [pool.submit(attack, tmp_path / attack.__name__, count, random.Random())
+                   for attack, count in ((kill_again_and_again, 10), (terminate_twice, 8))]
+        killed, stopped = [attack.result() for attack in attacks]
+    assert killed['same_bits'] and killed['different_steps'] > 2 and stopped['checkpoints'] == 8
+
+
+def test_two_processes_compiled_with_recomputation_equal_one(tmp_path, root):
+    """Each compiles its blocks, and runs them again in the backward pass, three times in a loop."""
+    options = ['--max_steps=20', '--eval_interval=20', '--eval_examples=24', '--compile=True',
+               '--checkpoint_loops=True', '--warmup_steps=5', '--learning_rate=1e-2']
+    one = subprocess.run(command(tmp_path / 'one', *options), cwd=root, check=True, capture_output=True,
+                         text=True)
+    two = on_processes(2, command(tmp_path / 'two', *options), root)
+    output, errors = two.communicate(timeout=300)
+    assert two.returncode == 0, errors
+    assert 'compile on' in one.stdout and 'processes 2, dtype float32, compile on' in output
+    assert len(losses(tmp_path / 'two')) == 20
+    assert losses(tmp_path / 'one') == pytest.approx(losses(tmp_path / 'two'), abs=1e-5)
+    assert losses(tmp_path / 'one')[-1] < losses(tmp_path / 'one')[0] - 0.1

@@ -11,7 +11,12 @@ import collections
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,80 +25,106 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 
 from tqdm import tqdm
 
-from engine.configurator import Natural, Positive, configure
+from engine.configurator import Natural, Path, Positive, configure
 from engine.errors import UserError, one_line_errors
-from engine.files import import_datasets
-from problems.shards import ShardWriter
+from engine.files import check_writable, import_datasets
+from problems.shards import ShardWriter, verify
 from problems.text import END_OF_TEXT, GPT2
 
 SOURCE = 'monology/pile-uncopyrighted'
-SOURCE_SPLITS = {'train': 'train', 'val': 'validation'}  # by ours
+SOURCE_SPLITS = {'val': 'validation', 'train': 'train'}  # by ours
 tokenizer = None  # one in each worker process
 
 
 @dataclass
 class PrepareConfig:
-    out: str = 'data/pile'           # folder of the shards
+    out: Path = 'data/pile'          # folder of the shards
     revision: str = 'main'           # of the data set: a commit of it makes the shards reproducible
     limit_tokens: Natural = 0        # stop the training split after so many; 0 takes all
     val_tokens: Positive = 20_000_000      # of the validation split
     shard_tokens: Positive = 100_000_000   # tokens of a shard: 200 MB
     processes: Natural = 0           # that tokenise; 0 takes one a core
     data_files: str = ''             # TRAIN,VAL: local .jsonl files of the same shape instead of the hub
+    verify: bool = False             # only compare the shards in `out` with their checksums
+
+    def check(self):
+        if self.data_files and self.data_files.count(',') != 1:
+            raise ValueError(f'data_files={self.data_files!r} must be two paths, TRAIN,VAL')
+
+
+@contextmanager
+def source_errors(config):
+    """Whatever the source raises becomes a line: the hub's errors are many."""
+    try:
+        yield
+    except Exception as error:
+        first_line = str(error).partition('\n')[0]
+        raise UserError(f'{config.data_files or SOURCE} could not be read ({type(error).__name__}: '
+                        f'{first_line}); whole shards are kept, the same command goes on; .jsonl files that '
+                        'were fetched elsewhere are named by --data_files=TRAIN,VAL') from None
 
 
 def open_source(config, split: str):
     """The documents of a split as a stream of records with a field 'text'."""
     datasets = import_datasets()
+    with source_errors(config):
+        if not config.data_files:
+            return datasets.load_dataset(SOURCE, split=SOURCE_SPLITS[split], revision=config.revision,
+                                         streaming=True)
+        train, val = config.data_files.split(',')
+        path = os.path.expanduser(train if split == 'train' else val)
+        return datasets.load_dataset('json', data_files=path, split='train', streaming=True)
 
-    try:
-        if config.data_files:
-            paths = dict(zip(SOURCE_SPLITS, config.data_files.split(','), strict=True))
-            return datasets.load_dataset('json', data_files=paths[split], split='train', streaming=True)
-        name = SOURCE_SPLITS[split]
-        return datasets.load_dataset(SOURCE, split=name, revision=config.revision, streaming=True)
-    except Exception as error:  # the hub's errors are many
-        first_line = str(error).partition('\n')[0]
-        reason = f'{type(error).__name__}: {first_line}'
-        raise UserError(f'{config.data_files or SOURCE} could not be opened ({reason}); fetch its .jsonl '
-                        'files elsewhere and name them by --data_files=TRAIN,VAL') from None
+
+def chunks(config, source, first: int, size=64):
+    """Yields the texts of successive documents from `first` on, in lists; None where a record has no text."""
+    records = iter(source.skip(first))
+    while True:
+        with source_errors(config):
+            texts = [record.get('text') for record in itertools.islice(records, size)]
+        if not texts:
+            return
+        yield texts
 
 
 def start_worker():
     """Runs once in each worker process."""
     global tokenizer
     tokenizer = GPT2()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    threading.Thread(target=leave_with_parent, daemon=True).start()
 
 
-def tokenise(texts: list[str]) -> list[tuple]:
-    """(tokens uint16 with end-of-text, bytes) of each document."""
+def leave_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def tokenise(texts: list) -> list[tuple]:
+    """(tokens uint16 with end-of-text, bytes) of each document; no tokens where it has no text."""
     out = []
     for text in texts:
-        tokens = np.append(tokenizer.encode(text), END_OF_TEXT['gpt2'])
-        n_bytes = len(text.encode('utf-8', 'surrogatepass'))
-        out.append((tokens.astype(np.uint16), n_bytes))
+        if isinstance(text, str):
+            tokens = np.append(tokenizer.encode(text), END_OF_TEXT['gpt2'])
+            n_bytes = len(text.encode('utf-8', 'surrogatepass'))
+            out.append((tokens.astype(np.uint16), n_bytes))
+        else:
+            out.append((np.empty(0, np.uint16), 0))
     return out
 
 
-def chunks(records, size=64):
-    """Yields the texts of successive documents, in lists."""
-    while texts := [record['text'] for record in itertools.islice(records, size)]:
-        yield texts
-
-
-def in_order(pool, function, items, ahead: int):
-    """Yields function(item) in order, with `ahead` calls under way: the stream is not read further."""
+def in_order(pool, items, ahead: int):
+    """Yields tokenise(item) in order, with `ahead` calls under way: the stream is not read further."""
     waiting = collections.deque()
     for item in items:
-        call = pool.apply_async(function, (item,))
-        waiting.append(call)
+        waiting.append(pool.submit(tokenise, item))
         if len(waiting) > ahead:
-            yield waiting.popleft().get()
-    for result in waiting:
-        yield result.get()
+            yield waiting.popleft().result()
+    for call in waiting:
+        yield call.result()
 
 
-def prepare(config, split: str, limit: int, pool):
+def prepare(config, split: str, limit: int, source, pool, processes: int):
     """Writes a split's shards up to the document that reaches `limit` tokens."""
     header = dict(
         tokenizer='gpt2',
@@ -106,33 +137,22 @@ def prepare(config, split: str, limit: int, pool):
         print(f'{config.out}: {split} is whole, {writer.written:,} tokens')
         return
 
-    records = iter(open_source(config, split).skip(writer.documents))
-    processes = config.processes or os.cpu_count()
-    results = in_order(pool, tokenise, chunks(records), 4 * processes)
+    without_text = []  # numbers of documents
+    results = in_order(pool, chunks(config, source, writer.documents), 4 * processes)
     with tqdm(total=limit or None, initial=writer.written, unit='token', unit_scale=True, desc=split) as bar:
-        for document in itertools.chain.from_iterable(results):
-            writer.add(*document)
+        for tokens, n_bytes in itertools.chain.from_iterable(results):
+            if not len(tokens):
+                without_text.append(writer.documents)
+            writer.add(tokens, n_bytes)
             n_tokens = writer.written + writer.held
             bar.update(n_tokens - bar.n)
             if limit and n_tokens >= limit:
                 break
+
+    if without_text:
+        print(f"left out {len(without_text):,}: no field 'text', or no text in it; the first is document "
+              f'{without_text[0]:,} of {split}, counted from 0')
+    if not writer.written + writer.held:
+        raise UserError(f"{config.data_files or SOURCE}: no document of {split} has a text")
     writer.finish()
     print(f'{config.out}: {split}, {writer.documents:,} documents, {writer.written:,} tokens')
-
-
-def main(argv):
-    config, words = configure(PrepareConfig, argv, __doc__, positional='words')
-    if words:
-        raise UserError(f'{words[0]!r} is not an option; see --help')
-    try:
-        GPT2()  # says in one line what is missing, before any worker starts
-        with multiprocessing.Pool(config.processes or os.cpu_count(), start_worker) as pool:
-            prepare(config, 'val', config.val_tokens, pool)
-            prepare(config, 'train', config.limit_tokens, pool)
-    except ValueError as error:
-        raise UserError(error) from None
-
-
-if __name__ == '__main__':
-    with one_line_errors():
-        main(sys.argv[1:])

@@ -1,28 +1,32 @@
-"""A folder of text, or Python's standard library, as token shards for --task=tokens.
+"""Text files, or Python's standard library, as token shards for --task=tokens.
 
     python data/text/prepare.py                              # the standard library's sources -> data/stdlib
     python data/text/prepare.py ~/books --tokenizer=gpt2 --out=data/books
+    python data/text/prepare.py input.txt                    # one file, cut in two -> data/input
 
 Every file that is UTF-8 text is a document; of documents that are nearly alike only the first is kept. A
 document goes to validation or training by a hash of its path, with the standard library by that of its
-package. A run that was killed goes on where it was.
+package. What is left out is counted. A run that was killed goes on where it was.
 """
 import hashlib
+import math
 import os
 import platform
 import sys
 import sysconfig
-from collections import Counter
+from array import array
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from engine.configurator import Positive, configure
+from engine.configurator import Path, Positive, configure
 from engine.errors import UserError, one_line_errors
-from problems.shards import ShardWriter
+from engine.files import check_writable
+from problems.shards import ShardWriter, verify
 from problems.text import END_OF_TEXT, TOKENIZERS
 
 SKIPPED = {'test', 'tests', 'idle_test', 'site-packages', 'dist-packages', '__pycache__', '.git'}
@@ -32,64 +36,136 @@ ALIKE = 0.8  # a document is left out when this share of its lines stands in one
 @dataclass
 class PrepareConfig:
     tokenizer: Literal['bytes', 'gpt2'] = 'bytes'  # a token for every byte, or tiktoken's gpt2
-    out: str = ''                    # folder of the shards (default: data/stdlib or data/NAME)
-    val_share: float = 0.05          # of the documents (or packages) that go to validation
+    out: Path = ''                   # folder of the shards (default: data/stdlib or data/NAME)
+    val_share: float = 0.05          # of the documents (of packages, of a single file) goes to validation
     shard_tokens: Positive = 50_000_000  # tokens of a shard
+    verify: bool = False             # only compare the shards in `out` with their checksums
 
     def check(self):
         if not 0 < self.val_share < 1:
             raise ValueError(f'val_share={self.val_share} must be between 0 and 1')
 
 
-def documents(roots: list[str], whole_packages: bool):
-    """Yields (unit, text) of every text file under the roots, in the order of their paths.
+class Document(NamedTuple):
+    """A text; its unit goes to one split as a whole: a file, or a package of the standard library."""
+    path: str
+    unit: str
+    text: str
 
-    A unit is what goes to one split as a whole: a package of Python files or, without whole_packages, a file.
+
+def find_documents(roots: list[str], whole_packages: bool, left_out: dict):
+    """Yields the text files under the roots in the order of their paths; with whole_packages only Python's.
+
+    left_out gets the paths of all others, by reason.
     """
     for root in roots:
-        if not os.path.isdir(root):
-            raise UserError(f'{root} is not a folder')
-        for folder, names, files in os.walk(root):
-            names[:] = sorted(set(names) - SKIPPED)  # os.walk goes into these
-            for name in sorted(files):
-                if whole_packages and not name.endswith('.py'):
+        for path, unit in find_files(root, left_out):
+            if whole_packages:
+                if not path.endswith('.py'):
                     continue
-
-                path = os.path.join(folder, name)
-                unit = os.path.relpath(path, root).replace(os.sep, '/')
-                if whole_packages:
-                    unit = unit.split('/')[0].removesuffix('.py')
-                text = read_text(path)
-                if text:
-                    yield unit, text
+                unit = unit.split('/')[0].removesuffix('.py')
+            text = read_text(path, left_out)
+            if text:
+                yield Document(path, unit, text)
 
 
-def read_text(path: str) -> str | None:
-    """The text of a file, None where it is not UTF-8 text."""
+def find_files(root: str, left_out: dict):
+    """Yields (path, path below the root) of a single file, or of all in a folder."""
+    if os.path.isfile(root):
+        yield root, os.path.basename(root)
+    elif not os.path.isdir(root):
+        raise UserError(f'{root} is neither a folder nor a file')
+
+    def note(error):
+        left_out[error.strerror].append(error.filename)
+
+    for folder, names, files in os.walk(root, onerror=note):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            linked = os.path.islink(path)
+            if linked or name in SKIPPED:
+                left_out['linked folder' if linked else 'folder of tests, packages or git'].append(path)
+                names.remove(name)
+        names.sort()  # os.walk goes into these
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            yield path, os.path.relpath(path, root).replace(os.sep, '/')
+
+
+def read_text(path: str, left_out: dict) -> str:
+    """The text of a file without a byte order mark, '' where it has none."""
+    text = ''
+    reason = 'empty'
     try:
-        with open(path, encoding='utf-8', newline='') as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return None if '\0' in text else text
+        if os.path.isfile(path):
+            with open(path, encoding='utf-8-sig', newline='') as file:
+                text = file.read()
+        else:
+            reason = 'not a regular file'  # opening a pipe would wait for its writer
+    except UnicodeDecodeError:
+        reason = 'not UTF-8'
+    except OSError as error:
+        reason = error.strerror
+    if '\0' in text:
+        text = ''
+        reason = 'binary'
+    if not text:
+        left_out[reason].append(path)
+    return text
 
 
-def without_near_copies(items):
+def without_near_copies(documents, left_out: dict):
     """Leaves out a document of whose distinct lines, blank ones aside, ALIKE stand in one earlier."""
-    holders = {}  # hash of a line -> the documents that hold it
-    for number, (unit, text) in enumerate(items):
-        stripped = map(str.strip, text.splitlines())
+    holders = {}  # hash of a line -> numbers of the kept documents that hold it
+    n_kept = 0
+    for document in documents:
+        stripped = map(str.strip, document.text.splitlines())
         lines = {hash(line) for line in stripped if line}
-
-        shared = Counter()  # lines, by the earlier document that holds them
-        for line in lines:
-            shared.update(holders.get(line, ()))
-        if shared and max(shared.values()) >= ALIKE * len(lines):
+        if is_near_copy(lines, holders, n_kept):
+            left_out['nearly a copy'].append(document.path)
             continue
-
         for line in lines:
-            holders.setdefault(line, []).append(number)
-        yield unit, text
+            holders.setdefault(line, array('I')).append(n_kept)
+        n_kept += 1
+        yield document
+
+
+def is_near_copy(lines: set, holders: dict, n_kept: int) -> bool:
+    """Whether one of the kept documents holds ALIKE of the lines.
+
+    Lines that few documents hold are counted first; those that many hold only where a document can still have
+    enough. So the time is near linear in the number of documents.
+    """
+    needed = math.ceil(ALIKE * len(lines))
+    rarest_first = sorted(lines, key=lambda line: len(holders.get(line, ())))
+    middle = len(lines) - needed + max(1, needed // 2)
+    shared = np.zeros(n_kept, np.uint32)  # lines in common with each kept document
+    for start, stop in ((0, middle), (middle, len(lines))):
+        for line in rarest_first[start:stop]:
+            if line in holders:
+                shared[np.frombuffer(holders[line], np.uint32)] += 1
+        uncounted = len(lines) - stop
+        if shared.max(initial=0) < max(1, needed - uncounted):
+            return False
+    return True
+
+
+def in_splits(documents: list[Document], val_share: float) -> dict:
+    """The texts of train and val; a single document is cut at a line end. UserError where a split has none."""
+    if len(documents) == 1:
+        text = documents[0].text
+        place = round(len(text) * (1 - val_share))
+        cut = text.rfind('\n', 0, place) + 1 or text.find('\n', place) + 1
+        texts = {'train': [text[:cut]], 'val': [text[cut:]]}
+    else:
+        texts = {'train': [], 'val': []}
+        for document in documents:
+            texts[split_by_name(document.unit, val_share)].append(document.text)
+    for split, parts in texts.items():
+        if not any(parts):
+            raise UserError(f'no text for {split} in {len(documents)} documents (a single one is cut at a line '
+                            'end): give more, or another --val_share')
+    return texts
 
 
 def split_by_name(unit: str, val_share: float) -> str:
@@ -100,62 +176,54 @@ def split_by_name(unit: str, val_share: float) -> str:
     return 'val' if place < val_share * 2 ** 64 else 'train'
 
 
-def hash_of(items: list[tuple]) -> str:
-    """SHA-256 of the documents (unit, text) in their order."""
+def hash_of(documents: list[Document]) -> str:
+    """SHA-256 of the documents' units and texts in their order."""
     digest = hashlib.sha256()
-    for unit, text in items:
-        digest.update(f'{unit}\0{text}\0'.encode('utf-8', 'surrogatepass'))
+    for document in documents:
+        digest.update(f'{document.unit}\0{document.text}\0'.encode('utf-8', 'surrogatepass'))
     return digest.hexdigest()
 
 
-def write_documents(writer: ShardWriter, texts: list[str], tokenizer, end: int):
-    """Adds the texts that are not on disk yet to the shards of a split, the token `end` behind each."""
-    if writer.finished:
-        return
-    for text in texts[writer.documents:]:
-        n_bytes = len(text.encode('utf-8', 'surrogatepass'))
-        tokens = np.append(tokenizer.encode(text), end)
-        writer.add(tokens.astype(np.uint16), n_bytes)
-    writer.finish()
-
-
 def main(argv):
-    config, roots = configure(PrepareConfig, argv, __doc__, positional='folders')
+    config, roots = configure(PrepareConfig, argv, __doc__, positional='files or folders')
+    whole_packages = not roots
     if roots:
-        names = [os.path.basename(os.path.normpath(root)) for root in roots]
-        name = names[0]
+        roots = [os.path.abspath(os.path.expanduser(root)) for root in roots]
+        names = [os.path.basename(root) for root in roots]
         source = ' '.join(names)
         revision = ''
-        found = documents(roots, whole_packages=False)
+        out = os.path.join('data', os.path.splitext(names[0])[0] if os.path.isfile(roots[0]) else names[0])
     else:
-        name = 'stdlib'
+        roots = [sysconfig.get_paths()['stdlib']]
         source = 'standard library'
         revision = f'Python {platform.python_version()}'
-        found = documents([sysconfig.get_paths()['stdlib']], whole_packages=True)
+        out = os.path.join('data', 'stdlib')
+    out = config.out or out
+    if config.verify:
+        return verify(out)
 
-    out = config.out or os.path.join('data', name)
-    kept = list(without_near_copies(found))
-    texts = {'train': [], 'val': []}
-    for unit, text in kept:
-        split = split_by_name(unit, config.val_share)
-        texts[split].append(text)
-
+    check_writable(out)
     tokenizer = TOKENIZERS[config.tokenizer]()
+    left_out = defaultdict(list)  # reason -> paths
+    found = find_documents(roots, whole_packages, left_out)
+    kept = list(without_near_copies(found, left_out))
+    for reason, paths in left_out.items():
+        print(f'left out {len(paths):,}: {reason}, the first is {paths[0]}')
+    texts = in_splits(kept, config.val_share)
+
     end = END_OF_TEXT[config.tokenizer]
     revision = f'{revision} val_share {config.val_share:g} sha256 {hash_of(kept)}'.strip()
     header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source, revision=revision)
-    for split in ('train', 'val'):
-        n = len(texts[split])
-        if not n:
-            raise UserError(f'no document for {split}: there are only {len(kept)}')
+    for split, parts in texts.items():
         writer = ShardWriter(out, split, header, config.shard_tokens)
-        write_documents(writer, texts[split], tokenizer, end)
-        print(f'{out}: {split}, {n:,} documents, {writer.written:,} tokens')
+        if not writer.finished:
+            for text in parts[writer.documents:]:
+                tokens = np.append(tokenizer.encode(text), end)
+                writer.add(tokens.astype(np.uint16), len(text.encode('utf-8', 'surrogatepass')))
+            writer.finish()
+        print(f'{out}: {split}, {len(parts):,} documents, {writer.written:,} tokens')
 
 
 if __name__ == '__main__':
     with one_line_errors():
-        try:
-            main(sys.argv[1:])
-        except ValueError as error:
-            raise UserError(error) from None
+        main(sys.argv[1:])

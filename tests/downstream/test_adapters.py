@@ -13,7 +13,7 @@ from engine.configurator import configure
 from engine.errors import UserError
 from engine.runtime import start
 from eval_downstream import DownstreamConfig
-from peers.models import save_random_gpt2
+from peers.inference import save_random_gpt2
 from problems.text import Bytes
 
 
@@ -98,10 +98,10 @@ def test_a_checkpoint_in_the_form_of_openais_is_taken(gpt2, tmp_path):
     """Names without a prefix, masks among the weights, a configuration of older versions and of use."""
     safetensors = pytest.importorskip('safetensors.torch')
     folder, theirs = gpt2
-    copy = changed(folder, tmp_path, n_ctx=600, _num_labels=1, max_length=1000, use_cache=False, pad_token_id=5,
+    copy = changed(folder, tmp_path, n_ctx=600, _num_labels=1, max_length=1000, use_cache=False,
                    id2label={'0': 'LABEL_0'}, label2id={'LABEL_0': 0}, gradient_checkpointing=False,
                    task_specific_params={'text-generation': {'do_sample': True, 'max_length': 50}},
-                   torch_dtype='float32', resid_pdrop=0.3, summary_use_proj=False, output_past=True)
+                   torch_dtype='float32', pad_token_id=5, resid_pdrop=0.3, output_past=True)
     weights = safetensors.load_file(f'{copy}/model.safetensors')
     weights = {name.removeprefix('transformer.'): weight for name, weight in weights.items()}
     for i in range(3):

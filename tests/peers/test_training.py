@@ -6,8 +6,7 @@ import torch
 
 from engine.runtime import start
 from peers import training
-from peers.cases import time_in_turn
-from peers.models import PHOP_SHAPE, make_looped
+from peers.cases import PHOP_SHAPE, make_looped, time_in_turn
 from peers.training import Workers, our_gradients, phop_step
 
 

@@ -175,7 +175,7 @@ def test_values_so_far_are_those_that_the_text_up_to_there_gives():
 
 @pytest.mark.parametrize('text,says', [
     ('E#I := 4 E#I?', 'must end in a question'), ('E#I = 4. E#I?', 'not of the form'),
-    ('E#I := A#B. E#I?', 'levels'),
+    ('E#I := A#B. E#I?', 'levels'), ('E#I := 4. E#I := 5. E#I?', 'defines a parameter twice'),
     ('E#I := 4. E#J?', 'no definition'), ('E#I := E#J. E#J := E#I. E#I?', 'itself'), ('', 'question')])
 def test_bad_problems_are_named(text, says):
     with pytest.raises(ValueError, match=says):
