@@ -22,7 +22,7 @@ from downstream.fewshot import ALL, TASKS, first_value_baseline, load_task, prom
 from downstream.metrics import HUMAN_F1_MIN, mean_and_error
 from engine.configurator import INT_MAX, Bounds, Natural, Path, Positive, configure
 from engine.errors import UserError, one_line_errors
-from engine.files import read_rows, write_csv
+from engine.files import check_writable, read_rows, write_csv
 
 GROUP_SIZES = Counter(task.group for task in TASKS.values())  # tasks in each group
 Loops = Annotated[int, Bounds(0, 10 ** 6, '0 to 1,000,000')]
@@ -199,7 +199,9 @@ def main(config: DownstreamConfig, words: list):
         raise UserError('--out_dir=FOLDER says where the scores of a checkpoint of transformers go')
     base = os.path.join(folder, f'downstream_limit{config.limit}' if config.limit else 'downstream')
 
-    # Everything is checked before the first prompt: the model, all records, what is written to.
+    # Everything is checked before the first prompt: what is written to, the model, all records.
+    check_writable(base)
+    table_rows(f'{base}.csv')
     runtime = start(config.device, config.dtype, 'False')
     checkpoints = [config.checkpoint]
     if config.checkpoint == 'all' and not run.startswith('gpt2:'):
@@ -212,10 +214,8 @@ def main(config: DownstreamConfig, words: list):
         lm = load_language_model(run, name, runtime.device)
         if config.loops and not sweepable(lm.model.stages):
             raise UserError(f'{run} has no one loop count, so --loops does not apply to it')
-        if tasks is None:
-            table_rows(f'{base}.csv')
-            tasks = load_tasks(config)
-            os.makedirs(base, exist_ok=True)
+        tasks = tasks or load_tasks(config)
+        os.makedirs(base, exist_ok=True)
         runtime.for_inference(lm.model)
         evaluate_checkpoint(lm, tasks, config, runtime, base)
     if runtime.world > 1:

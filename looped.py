@@ -18,7 +18,7 @@ class LoopedGPT(GPT):
     n_loops, in every call: None for the L of the string, an int in place of every L > 1, or a tensor (B,)
     with a count for each sample.
     input_injection: a looped stage with input e computes h_0 = 0, h_{t+1} = f(h_t + e) (Fan et al. 2025,
-    Sec. 4.1). norm_each_loop is as in the code of Fan et al.
+    Sec. 4.2.1; h_0 as in their code). norm_each_loop is as in their code too.
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator | None = None):

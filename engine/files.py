@@ -18,6 +18,8 @@ def write_atomically(path: str, write, mode='w'):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:  # a full disk does not say whose
+        raise OSError(error.errno, error.strerror, error.filename or path) from None
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
@@ -37,7 +39,7 @@ def check_writable(folder: str):
 
 def import_datasets():
     """The package datasets, without progress bars and its many lines about a network that is not there."""
-    os.environ.setdefault('HF_UPDATE_DOWNLOAD_COUNTS', '0')  # or it calls a server for each local file it reads
+    os.environ.setdefault('HF_UPDATE_DOWNLOAD_COUNTS', '0')  # or it reports each local file to a server
     try:
         import datasets
         from huggingface_hub.utils import logging

@@ -25,7 +25,7 @@ class StepBatches(Dataset):
         """The batches, or what the user reads of an error: torch would add a worker's traceback to it."""
         try:
             return self.batches_from(first)
-        except (OSError, ValueError, MemoryError) as error:
+        except (UserError, OSError, ValueError, MemoryError) as error:
             return UserError(in_one_line(error) or str(error))
 
     def batches_from(self, first: int) -> list:

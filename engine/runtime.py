@@ -122,10 +122,10 @@ class Stop:
         return self
 
     def __exit__(self, *_):
+        if self.signal:  # the process is about to leave, and Python's own end would heed SIGTERM again
+            self.before[signal.SIGTERM] = signal.SIG_IGN
         for number, handler in self.before.items():
             signal.signal(number, handler)
-        if self.signal:  # the process is about to leave, and Python's own end would heed SIGTERM again
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def remember(self, number, frame):
         self.signal = number

@@ -8,14 +8,13 @@ prediction (ntp) gives the answer. Scored are the answer and the EOS after it, N
 ntp (docs/deviations.md, D11). Lengths and symbols are uniform and every batch is fresh: at lengths of few
 problems, up to about 2^20, test problems have been seen in training; at lengths beyond max_length none has.
 """
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from problems.randomness import below, key_of, random_16, random_words
-from problems.task import IGNORE, SPLITS, Batch, Task
+from problems.task import IGNORE, SPLITS, Batch, Task, majority
 
 N_EOS = 2  # scored after a full answer; the paper does not state how many
 LENGTH_MAX = 1000
@@ -176,10 +175,7 @@ class LengthTask(Task):
 
     def baselines(self, batch: Batch) -> dict:
         """Always the commonest answer of these examples."""
-        answers = [row[row != IGNORE].tobytes() for row in batch.targets]
-        commonest = Counter(answers).most_common(1)[0][0]
-        right = [answer == commonest for answer in answers]
-        return {'majority answer': np.array(right)}
+        return {'majority answer': majority(batch)}
 
     def encode(self, text: str) -> list[int]:
         """'1011', with or without '>' -> the query, '>' and pause tokens. ValueError where it is none."""

@@ -2,8 +2,7 @@
 
 A folder holds SPLIT_00000.bin, SPLIT_00001.bin, .. of uint16 tokens for the splits train and val, each with
 a JSON file of the same name, its header: tokenizer, vocabulary, tokens, bytes of text, SHA-256, source,
-revision, and how far into the documents it reaches. SPLIT_00000.stamp says that the file beside it was
-compared with its SHA-256.
+revision, and how far into the documents it reaches. SPLIT_00000.stamp says that its SHA-256 was compared.
 """
 import glob
 import hashlib
@@ -38,8 +37,7 @@ class ShardWriter:
         self.shard_tokens = shard_tokens
 
         # what is on disk
-        os.makedirs(folder, exist_ok=True)
-        headers = read_headers(folder, split)
+        headers = read_headers(folder, split, may_lack=True)
         self.number = len(headers)
         self.written = sum(old['tokens'] for old in headers)
         self.documents = 0
@@ -63,7 +61,6 @@ class ShardWriter:
             self.bytes += n_bytes
         rest = tokens[self.skip:]
         self.skip = 0
-
         while self.held + len(rest) >= self.shard_tokens:
             size = self.shard_tokens - self.held
             self.parts.append(rest[:size])
@@ -93,6 +90,7 @@ class ShardWriter:
         header = self.header | dict(tokens=len(tokens), bytes=self.bytes, done=(documents, skip), last=last,
                                     sha256=sha256)
 
+        os.makedirs(self.folder, exist_ok=True)
         name = shard_name(self.folder, self.split, self.number)
         write_atomically(f'{name}.bin', lambda file: file.write(data), 'wb')
         write_atomically(f'{name}.json', lambda file: json.dump(header, file, indent=1))
@@ -115,18 +113,19 @@ def check_same(header: dict, other: dict, folder: str):
                             'together; prepare into another folder')
 
 
-def read_headers(folder: str, split: str) -> list[dict]:
+def read_headers(folder: str, split: str, may_lack=False) -> list[dict]:
     """The headers of a split's shards in order. UserError names what is missing, cut or foreign."""
     headers = []
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), f'{split}_*.json'))):
-        name = path.removesuffix('.json')
+        name = shard_name(folder, split, len(headers))
+        if path != f'{name}.json':
+            raise UserError(f'{folder}: shard {os.path.basename(name)} is missing before {path}')
         header = read_header(name)
-        expected_name = shard_name(folder, split, len(headers))
-        if name != expected_name:
-            raise UserError(f'{folder}: shard {os.path.basename(expected_name)} is missing before {name}')
-        if headers:
-            check_same(headers[0], header, folder)
         headers.append(header)
+        check_same(headers[0], header, folder)
+    if not headers and not may_lack:
+        raise UserError(f'no {split} shards in {folder}: python data/text/prepare.py or '
+                        'data/pile/prepare.py makes them')
     return headers
 
 
@@ -135,12 +134,12 @@ def read_header(name: str) -> dict:
     try:
         with open(f'{name}.json', encoding='utf-8') as file:
             header = json.load(file)
-        complete = all(isinstance(header[key], kind) for key, kind in KINDS.items())
-    except (ValueError, KeyError, TypeError):
-        complete = False
-    if not complete:
+        sound = all(isinstance(header[key], kind) for key, kind in KINDS.items())
+        sound = sound and list(map(type, header['done'])) == [int, int]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        sound = False
+    if not sound:
         raise UserError(f'{name}.json is damaged, or not a shard of this project')
-
     expected = 2 * header['tokens']
     found = os.path.getsize(f'{name}.bin')
     if found != expected:
@@ -148,15 +147,12 @@ def read_header(name: str) -> dict:
     return header
 
 
-def checked_headers(folder: str, split: str, anew=False) -> list[dict]:
-    """The headers of a split that has shards, all of which are what was written; else a UserError names them.
+def check_sums(folder: str, split: str, anew=False):
+    """UserError where shards of a split are not what was written.
 
-    A shard that was compared with its SHA-256 is read again only where its file has changed, or with `anew`.
+    What was compared with its SHA-256 is read again only where the file has changed, or with `anew`.
     """
     headers = read_headers(folder, split)
-    if not headers:
-        raise UserError(f'no {split} shards in {folder}: python data/text/prepare.py or '
-                        'data/pile/prepare.py makes them')
     damaged = []
     bar = tqdm(headers, f'comparing {split} shards with their SHA-256', delay=5, leave=False)
     for number, header in enumerate(bar):
@@ -166,34 +162,26 @@ def checked_headers(folder: str, split: str, anew=False) -> list[dict]:
     if damaged:
         raise UserError(f'{", ".join(damaged)}: not what was written, the SHA-256 differs; copy again from '
                         'where it was made, or prepare into another folder')
-    return headers
+    if anew:
+        print(f'{folder}: {split}, {len(headers):,} shards are what was written')
 
 
 def is_intact(name: str, sha256: str, anew=False) -> bool:
     """Whether the tokens of a shard have this SHA-256; the stamp says so of a file that is still the same."""
     with open(f'{name}.bin', 'rb') as file:
         status = os.fstat(file.fileno())
-        # a copy has another time of change (ctime), whatever else it keeps
-        stamp = f'{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {sha256}'
+        stamp = f'{status.st_size} {status.st_mtime_ns} {sha256}'
         with suppress(OSError), open(f'{name}.stamp', encoding='utf-8', errors='replace') as stamp_file:
             if stamp_file.read() == stamp and not anew:
                 return True
         digest = hashlib.sha256()
         while block := file.read(2 ** 20):
             digest.update(block)
-
-    intact = digest.hexdigest() == sha256
-    if intact:
-        with suppress(OSError), open(f'{name}.stamp', 'w', encoding='utf-8') as stamp_file:
-            stamp_file.write(stamp)  # nothing where the folder may only be read
-    return intact
-
-
-def verify(folder: str):
-    """Compares all shards of a folder with their checksums, whatever the stamps say."""
-    for split in ('train', 'val'):
-        headers = checked_headers(folder, split, anew=True)
-        print(f'{folder}: {split}, {len(headers):,} shards are what was written')
+    if digest.hexdigest() != sha256:
+        return False
+    with suppress(OSError), open(f'{name}.stamp', 'w', encoding='utf-8') as stamp_file:
+        stamp_file.write(stamp)  # unless the folder may only be read
+    return True
 
 
 @lru_cache(MAPS_MAX)
@@ -206,7 +194,7 @@ class Stream:
     """All shards of a split as one array of tokens; it holds no map, so that it can be pickled."""
 
     def __init__(self, folder: str, split: str):
-        headers = checked_headers(folder, split)
+        headers = read_headers(folder, split)
         map_shard.cache_clear()  # other files may have taken the paths
         self.folder = folder
         self.split = split
@@ -220,7 +208,7 @@ class Stream:
         parts = []
         while size:
             shard = map_shard(shard_name(self.folder, self.split, number) + '.bin')
-            offset = start - (int(self.ends[number]) - len(shard))
+            offset = start - int(self.ends[number]) + len(shard)
             part = shard[offset:offset + size]
             parts.append(part)
             start += len(part)

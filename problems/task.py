@@ -5,6 +5,7 @@ neither the number of processes nor what was drawn before. An example belongs to
 its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
 """
 import math
+from collections import Counter
 from functools import cached_property, lru_cache
 from random import Random
 from typing import NamedTuple
@@ -121,6 +122,9 @@ class Task:
             keys = np.concatenate([key_of(wanted, seed, number) for number in attempts])
             drawn_for = np.repeat(missing, tries)
             drawn = self.draw(np.tile(keys, len(missing)), ids[drawn_for], difficulty[drawn_for])
+            if drawn.shape[1] != self.block_size + 1:  # prompt and answer
+                raise ValueError(f'{type(self).__name__}.draw gave rows of {drawn.shape[1]} tokens, not '
+                                 f'block_size + 1 = {self.block_size + 1}')
 
             # the first that fits
             fits = split_of(drawn[:, :-1]) == wanted
@@ -240,6 +244,7 @@ def correct(batch: Batch, answers):
 
 
 def majority(batch: Batch):
-    """Right or wrong (B,) for always giving the answer that is commonest in the batch itself."""
-    answers = batch.targets.max(1)
-    return answers == np.bincount(answers).argmax()
+    """Right or wrong (B,) for always giving the whole answer that is commonest in the batch itself."""
+    answers = [row[row != IGNORE].tobytes() for row in batch.targets]
+    commonest = Counter(answers).most_common(1)[0][0]
+    return np.array([answer == commonest for answer in answers])

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.errors import UserError
 from problems.randomness import key_of, shuffled
-from problems.shards import Stream, check_same
+from problems.shards import Stream, check_same, check_sums
 from problems.task import Batch, Task
 
 END_OF_TEXT = {'bytes': 256, 'gpt2': 50256}  # which is also the largest number: the vocabulary is one more
@@ -28,8 +28,7 @@ class Bytes:
 
     def encode(self, text: str):
         """Tokens (N,)."""
-        data = text.encode('utf-8', errors='surrogatepass')
-        return np.frombuffer(data, np.uint8)
+        return np.frombuffer(text.encode('utf-8', errors='surrogatepass'), np.uint8)
 
     def decode(self, tokens) -> str:
         """Text without end-of-text; bytes that are no character are shown as a replacement mark."""
@@ -43,14 +42,13 @@ class GPT2:
     def __init__(self):
         try:
             import tiktoken
+            self.encoding = tiktoken.get_encoding('gpt2')
         except ImportError:
             raise UserError("tokenizer=gpt2 needs tiktoken: pip install -e '.[data]'") from None
-        try:
-            self.encoding = tiktoken.get_encoding('gpt2')
         except Exception as error:  # requests' errors are many, and tiktoken wraps none of them
-            reason = type(error).__name__
-            raise UserError(f'the gpt2 vocabulary could not be downloaded ({reason}); fetch it on a machine '
-                            'with network and set TIKTOKEN_CACHE_DIR, or take tokenizer=bytes') from None
+            raise UserError(f'the gpt2 vocabulary could not be downloaded ({type(error).__name__}); fetch it '
+                            'on a machine with network and set TIKTOKEN_CACHE_DIR, or take tokenizer=bytes'
+                            ) from None
         texts = self.encoding.decode_tokens_bytes(range(END_OF_TEXT['gpt2']))
         self.byte_lengths = np.array([len(text) for text in texts] + [0], np.uint8)
 
@@ -110,6 +108,8 @@ class TokenTask(Task):
             if stream.length <= self.block_size:
                 raise UserError(f'{self.data}: {split} has {stream.length:,} tokens, fewer than '
                                 f'block_size={self.block_size} and one more')
+        for split in streams:
+            check_sums(self.data, split)
         return streams
 
     @cached_property
@@ -137,8 +137,8 @@ class TokenTask(Task):
         """Tokens and targets of windows `numbers` (B,), int32 (B, T)."""
         T = self.block_size
         stream = self.streams[split]
-        windows = [stream.window(number * T, T + 1) for number in numbers.tolist()]
-        rows = np.stack(windows).astype(np.int32)  # (B, T + 1)
+        rows = np.stack([stream.window(number * T, T + 1) for number in numbers.tolist()])  # (B, T + 1)
+        rows = rows.astype(np.int32)
         largest = rows.max()
         if largest > END_OF_TEXT[self.tokenizer]:
             raise UserError(f'{self.data}: token {largest} is none of tokenizer={self.tokenizer}')
@@ -152,12 +152,10 @@ class TokenTask(Task):
         n = self.windows('train')
         epochs = places // n
 
-        numbers = np.empty(len(places), np.int64)
+        numbers = []  # those of an epoch, then of the next
         for epoch in np.unique(epochs).tolist():
-            in_epoch = epochs == epoch
-            key = key_of(seed, epoch)
-            numbers[in_epoch] = shuffled(key, places[in_epoch] % n, n)
-        return self.read('train', numbers)
+            numbers.append(shuffled(key_of(seed, epoch), places[epochs == epoch] % n, n))
+        return self.read('train', np.concatenate(numbers))
 
     def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
         """Windows of the validation stream in order, and from its start again: batches have one shape."""
@@ -174,8 +172,7 @@ class TokenTask(Task):
     def baselines(self, batch: Batch) -> dict:
         """The share of targets that are the commonest one."""
         commonest = np.bincount(batch.targets.ravel()).argmax()
-        share = (batch.targets == commonest).mean(1)
-        return {'commonest token': share}
+        return {'commonest token': (batch.targets == commonest).mean(1)}
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a prompt; of none, the end of the text before."""

@@ -35,18 +35,22 @@ def step_of(folder) -> int:
     return torch.load(path, weights_only=True)['step'] if os.path.exists(path) else 0
 
 
-def wait_for_line(process, beginning: str) -> bool:
-    """Until the process prints such a line; False where it ends before."""
-    return any(line.startswith(beginning) for line in process.stdout)
+def wait_for_steps(process, number: int):
+    """Until the process has trained for so many steps."""
+    for line in process.stdout:
+        number -= line.startswith('step ')
+        if number <= 0:
+            return
+    raise AssertionError('the run has ended before')
 
 
 def kill_again_and_again(folder: Path, count: int, chance: random.Random) -> dict:
     """SIGKILL at random moments of a run that goes on after each; then compares it with one left alone."""
     folder.mkdir(exist_ok=True)
-    options = [f'--max_steps={60 * count + 200}', '--checkpoint_interval=10']
+    options = [f'--max_steps={60 * count + 200}', '--checkpoint_interval=3']
     began = time.perf_counter()
     process = start(ROOT, folder / 'whole', *options)
-    assert wait_for_line(process, 'step ')
+    wait_for_steps(process, 1)
     start_up = time.perf_counter() - began
     output, _ = process.communicate()
     assert process.returncode == 0, output
@@ -58,8 +62,8 @@ def kill_again_and_again(folder: Path, count: int, chance: random.Random) -> dic
         if chance.random() < IN_START_UP:
             time.sleep(chance.uniform(0, start_up))
         else:
-            assert wait_for_line(process, 'step '), 'the run ended before it was killed often enough'
-            time.sleep(chance.uniform(0, 0.3))
+            wait_for_steps(process, chance.randrange(1, 60))
+            time.sleep(chance.uniform(0, 0.05))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         steps.append(step_of(killed))
@@ -78,8 +82,8 @@ def terminate_twice(folder: Path, count: int, chance: random.Random) -> dict:
     steps = [0]
     for _ in range(count):
         process = start(ROOT, folder, '--resume=auto', '--max_steps=100000', '--checkpoint_interval=90000')
-        assert wait_for_line(process, 'step ')
-        time.sleep(chance.uniform(0, 0.3))
+        wait_for_steps(process, chance.randrange(1, 30))
+        time.sleep(chance.uniform(0, 0.05))
         os.killpg(process.pid, signal.SIGTERM)
         time.sleep(chance.uniform(0.01, 0.3))
         try:

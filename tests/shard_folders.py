@@ -24,4 +24,6 @@ def write(folder, split='train', shard_tokens=50, docs=None, stop=None, header=H
 
 
 def files(folder):
-    return {name: (folder / name).read_bytes() for name in sorted(os.listdir(folder))}
+    """All that is in a folder but the stamps, which tell the times of files."""
+    return {name: (folder / name).read_bytes() for name in sorted(os.listdir(folder))
+            if not name.endswith('.stamp')}

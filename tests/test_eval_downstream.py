@@ -255,6 +255,14 @@ def test_a_table_of_another_kind_is_found_before_the_first_prompt(text, trained,
     assert (tmp_path / 'downstream.csv').read_text(encoding='utf-8') == text
 
 
+def test_a_folder_that_takes_no_files_is_found_before_the_first_prompt(trained, data, tmp_path, monkeypatch):
+    """Before the model is loaded; here a file stands in its place."""
+    monkeypatch.setattr(eval_downstream, 'load_language_model', None)
+    (tmp_path / 'file').write_text('', encoding='utf-8')
+    with pytest.raises(OSError, match='Not a directory'):
+        evaluate(trained, f'--data_dir={data}', '--tasks=asdiv', f'--out_dir={tmp_path}/file')
+
+
 def test_answers_of_a_run_that_was_trained_anew_are_not_taken(trained, data, tmp_path, monkeypatch):
     """The same folder, checkpoint and step, other weights. A loop count that is given twice counts once."""
     folder, calls, real = tmp_path / 'run', [], answers.answer_batch

@@ -58,7 +58,8 @@ class Echo(Task):
 
 def config_of(**options):
     """An object with the defaults of every task's options, of which some differ."""
-    fields = {field.name: field.default for name in tasks.TASKS
+    names = [*tasks.TASKS, options.get('task', 'phop')]  # of a name that tasks share, this one's default
+    fields = {field.name: field.default for name in names
               for field in dataclasses.fields(tasks.task_class(name))}
     return SimpleNamespace(**fields | dict(block_size=32, supervise='answer') | options)
 

@@ -1,4 +1,4 @@
-"""i-GSM at laptop scale: problems with up to 1, 2, 3 and 4 operations, among at most 6 parameters.
+"""i-GSM at laptop scale: problems with up to 1, 2, 3 and 4 operations, among 6 parameters.
 
     python train.py config/laptop/igsm.py --stages=1x4 --out_dir=out/igsm_1x4
 

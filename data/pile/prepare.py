@@ -28,7 +28,7 @@ from tqdm import tqdm
 from engine.configurator import Natural, Path, Positive, configure
 from engine.errors import UserError, one_line_errors
 from engine.files import check_writable, import_datasets
-from problems.shards import ShardWriter, verify
+from problems.shards import ShardWriter, check_sums
 from problems.text import END_OF_TEXT, GPT2
 
 SOURCE = 'monology/pile-uncopyrighted'
@@ -139,7 +139,8 @@ def prepare(config, split: str, limit: int, source, pool, processes: int):
 
     without_text = []  # numbers of documents
     results = in_order(pool, chunks(config, source, writer.documents), 4 * processes)
-    with tqdm(total=limit or None, initial=writer.written, unit='token', unit_scale=True, desc=split) as bar:
+    with tqdm(total=limit or None, initial=writer.written, unit='token', unit_scale=True, desc=split,
+              disable=None) as bar:
         for tokens, n_bytes in itertools.chain.from_iterable(results):
             if not len(tokens):
                 without_text.append(writer.documents)
@@ -156,3 +157,32 @@ def prepare(config, split: str, limit: int, source, pool, processes: int):
         raise UserError(f"{config.data_files or SOURCE}: no document of {split} has a text")
     writer.finish()
     print(f'{config.out}: {split}, {writer.documents:,} documents, {writer.written:,} tokens')
+
+
+def main(argv):
+    config, words = configure(PrepareConfig, argv, __doc__, positional='words')
+    if words:
+        raise UserError(f'{words[0]!r} is not an option; see --help')
+    if config.verify:
+        for split in ('train', 'val'):
+            check_sums(config.out, split, anew=True)
+        return
+
+    check_writable(config.out)
+    GPT2()  # says in one line what is missing, before any worker starts
+    limits = {'val': config.val_tokens, 'train': config.limit_tokens}
+    processes = config.processes or os.cpu_count()
+    try:
+        with ProcessPoolExecutor(processes, initializer=start_worker) as pool:
+            pool.submit(tokenise, []).result()  # the processes fork before the source has threads
+            sources = {split: open_source(config, split) for split in SOURCE_SPLITS}
+            for split, source in sources.items():
+                prepare(config, split, limits[split], source, pool, processes)
+    except BrokenProcessPool:
+        raise UserError('a process that tokenises was killed (out of memory?); whole shards are kept, the same '
+                        'command goes on') from None
+
+
+if __name__ == '__main__':
+    with one_line_errors():
+        main(sys.argv[1:])

@@ -17,7 +17,7 @@ import sysconfig
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from engine.configurator import Path, Positive, configure
 from engine.errors import UserError, one_line_errors
 from engine.files import check_writable
-from problems.shards import ShardWriter, verify
+from problems.shards import ShardWriter, check_sums
 from problems.text import END_OF_TEXT, TOKENIZERS
 
 SKIPPED = {'test', 'tests', 'idle_test', 'site-packages', 'dist-packages', '__pycache__', '.git'}
@@ -37,7 +37,7 @@ ALIKE = 0.8  # a document is left out when this share of its lines stands in one
 class PrepareConfig:
     tokenizer: Literal['bytes', 'gpt2'] = 'bytes'  # a token for every byte, or tiktoken's gpt2
     out: Path = ''                   # folder of the shards (default: data/stdlib or data/NAME)
-    val_share: float = 0.05          # of the documents (of packages, of a single file) goes to validation
+    val_share: float = 0.05          # of documents, packages or a single file that goes to validation
     shard_tokens: Positive = 50_000_000  # tokens of a shard
     verify: bool = False             # only compare the shards in `out` with their checksums
 
@@ -46,31 +46,11 @@ class PrepareConfig:
             raise ValueError(f'val_share={self.val_share} must be between 0 and 1')
 
 
-class Document(NamedTuple):
-    """A text; its unit goes to one split as a whole: a file, or a package of the standard library."""
-    path: str
-    unit: str
-    text: str
-
-
-def find_documents(roots: list[str], whole_packages: bool, left_out: dict):
-    """Yields the text files under the roots in the order of their paths; with whole_packages only Python's.
-
-    left_out gets the paths of all others, by reason.
-    """
-    for root in roots:
-        for path, unit in find_files(root, left_out):
-            if whole_packages:
-                if not path.endswith('.py'):
-                    continue
-                unit = unit.split('/')[0].removesuffix('.py')
-            text = read_text(path, left_out)
-            if text:
-                yield Document(path, unit, text)
-
-
 def find_files(root: str, left_out: dict):
-    """Yields (path, path below the root) of a single file, or of all in a folder."""
+    """Yields (path, path below the root) of a single file, or of all in a folder in order.
+
+    left_out gets the paths of what is passed over, by reason; so it does in the functions below.
+    """
     if os.path.isfile(root):
         yield root, os.path.basename(root)
     elif not os.path.isdir(root):
@@ -84,7 +64,7 @@ def find_files(root: str, left_out: dict):
             path = os.path.join(folder, name)
             linked = os.path.islink(path)
             if linked or name in SKIPPED:
-                left_out['linked folder' if linked else 'folder of tests, packages or git'].append(path)
+                left_out['linked folder' if linked else 'folder skipped by its name'].append(path)
                 names.remove(name)
         names.sort()  # os.walk goes into these
         for name in sorted(files):
@@ -114,20 +94,29 @@ def read_text(path: str, left_out: dict) -> str:
     return text
 
 
-def without_near_copies(documents, left_out: dict):
-    """Leaves out a document of whose distinct lines, blank ones aside, ALIKE stand in one earlier."""
-    holders = {}  # hash of a line -> numbers of the kept documents that hold it
+def documents(roots: list[str], whole_packages: bool, left_out: dict):
+    """Yields (unit, text) of the text files under the roots that are no near copies of one before.
+
+    A unit goes to one split as a whole: a file or, with whole_packages, a package of Python files. A near copy
+    has ALIKE of its distinct lines, blank ones aside, in one document.
+    """
+    holders = {}  # hash of a line -> numbers of the documents that hold it
     n_kept = 0
-    for document in documents:
-        stripped = map(str.strip, document.text.splitlines())
-        lines = {hash(line) for line in stripped if line}
-        if is_near_copy(lines, holders, n_kept):
-            left_out['nearly a copy'].append(document.path)
-            continue
-        for line in lines:
-            holders.setdefault(line, array('I')).append(n_kept)
-        n_kept += 1
-        yield document
+    for root in roots:
+        for path, unit in find_files(root, left_out):
+            if whole_packages:
+                if not path.endswith('.py'):
+                    continue
+                unit = unit.split('/')[0].removesuffix('.py')
+            text = read_text(path, left_out)
+            lines = {hash(line) for line in map(str.strip, text.splitlines()) if line}
+            if is_near_copy(lines, holders, n_kept):
+                left_out['nearly a copy'].append(path)
+            elif text:
+                for line in lines:
+                    holders.setdefault(line, array('I')).append(n_kept)
+                n_kept += 1
+                yield unit, text
 
 
 def is_near_copy(lines: set, holders: dict, n_kept: int) -> bool:
@@ -150,37 +139,34 @@ def is_near_copy(lines: set, holders: dict, n_kept: int) -> bool:
     return True
 
 
-def in_splits(documents: list[Document], val_share: float) -> dict:
+def in_splits(kept: list[tuple], val_share: float) -> dict:
     """The texts of train and val; a single document is cut at a line end. UserError where a split has none."""
-    if len(documents) == 1:
-        text = documents[0].text
+    texts = {'train': [], 'val': []}
+    for unit, text in kept:
+        texts[split_by_name(unit, val_share)].append(text)
+    if len(kept) == 1:
         place = round(len(text) * (1 - val_share))
         cut = text.rfind('\n', 0, place) + 1 or text.find('\n', place) + 1
         texts = {'train': [text[:cut]], 'val': [text[cut:]]}
-    else:
-        texts = {'train': [], 'val': []}
-        for document in documents:
-            texts[split_by_name(document.unit, val_share)].append(document.text)
     for split, parts in texts.items():
         if not any(parts):
-            raise UserError(f'no text for {split} in {len(documents)} documents (a single one is cut at a line '
-                            'end): give more, or another --val_share')
+            raise UserError(f'no text for {split} in {len(kept)} documents (a single one is cut at a line end): '
+                            'give more, or another --val_share')
     return texts
 
 
 def split_by_name(unit: str, val_share: float) -> str:
     """'val' for a share of all units, by a hash of their names, else 'train'."""
-    name = unit.encode('utf-8', 'surrogatepass')
-    digest = hashlib.sha256(name).digest()
+    digest = hashlib.sha256(unit.encode('utf-8', 'surrogatepass')).digest()
     place = int.from_bytes(digest[:8], 'big')  # uniform below 2^64
     return 'val' if place < val_share * 2 ** 64 else 'train'
 
 
-def hash_of(documents: list[Document]) -> str:
-    """SHA-256 of the documents' units and texts in their order."""
+def hash_of(kept: list[tuple]) -> str:
+    """SHA-256 of the documents (unit, text) in their order."""
     digest = hashlib.sha256()
-    for document in documents:
-        digest.update(f'{document.unit}\0{document.text}\0'.encode('utf-8', 'surrogatepass'))
+    for unit, text in kept:
+        digest.update(f'{unit}\0{text}\0'.encode('utf-8', 'surrogatepass'))
     return digest.hexdigest()
 
 
@@ -189,31 +175,32 @@ def main(argv):
     whole_packages = not roots
     if roots:
         roots = [os.path.abspath(os.path.expanduser(root)) for root in roots]
-        names = [os.path.basename(root) for root in roots]
-        source = ' '.join(names)
+        source = ' '.join(map(os.path.basename, roots))
+        name = os.path.basename(roots[0]).removesuffix('.txt')
         revision = ''
-        out = os.path.join('data', os.path.splitext(names[0])[0] if os.path.isfile(roots[0]) else names[0])
     else:
         roots = [sysconfig.get_paths()['stdlib']]
         source = 'standard library'
-        revision = f'Python {platform.python_version()}'
-        out = os.path.join('data', 'stdlib')
-    out = config.out or out
+        name = 'stdlib'
+        revision = f'Python {platform.python_version()} '
+    out = config.out or os.path.join('data', name)
     if config.verify:
-        return verify(out)
+        for split in ('train', 'val'):
+            check_sums(out, split, anew=True)
+        return
 
+    # all that can fail, before anything is written
     check_writable(out)
     tokenizer = TOKENIZERS[config.tokenizer]()
-    left_out = defaultdict(list)  # reason -> paths
-    found = find_documents(roots, whole_packages, left_out)
-    kept = list(without_near_copies(found, left_out))
+    left_out = defaultdict(list)
+    kept = list(documents(roots, whole_packages, left_out))
     for reason, paths in left_out.items():
         print(f'left out {len(paths):,}: {reason}, the first is {paths[0]}')
     texts = in_splits(kept, config.val_share)
 
     end = END_OF_TEXT[config.tokenizer]
-    revision = f'{revision} val_share {config.val_share:g} sha256 {hash_of(kept)}'.strip()
-    header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source, revision=revision)
+    header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source,
+                  revision=f'{revision}val_share {config.val_share:g} sha256 {hash_of(kept)}')
     for split, parts in texts.items():
         writer = ShardWriter(out, split, header, config.shard_tokens)
         if not writer.finished:

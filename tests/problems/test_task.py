@@ -10,7 +10,7 @@ from problems.addition import Addition
 from problems.group import Group
 from problems.igsm import IGSM
 from problems.phop import PHop
-from problems.task import IGNORE, Task, split_of, train_ids
+from problems.task import IGNORE, Batch, Task, majority, split_of, train_ids
 from problems.variables import Variables
 from settings import Config, with_task
 from tasks import make_task
@@ -186,3 +186,17 @@ def test_targets_are_the_next_tokens_of_the_answer_or_of_all():
     answer = task.batch(rows, 'answer')
     assert answer.targets.tolist() == [[IGNORE] * 3 + [5], [IGNORE] * 4]
     assert answer.tokens.tolist() == rows[:, :-1].tolist() and answer.loops is None
+
+
+def test_the_commonest_answer_is_a_whole_answer():
+    """Not its largest token: four answers share their 7, and two are the same."""
+    targets = np.array([[IGNORE, 7, 1], [IGNORE, 7, 2], [IGNORE, 1, 7], [IGNORE, 7, 2], [IGNORE, 3, IGNORE]])
+    right = majority(Batch(np.zeros_like(targets), targets))
+    assert right.tolist() == [False, True, False, True, False]
+
+
+def test_rows_of_a_wrong_width_are_named(monkeypatch):
+    real = PHop.draw
+    monkeypatch.setattr(PHop, 'draw', lambda *parts: real(*parts)[:, :-1])
+    with pytest.raises(ValueError, match=r'PHop.draw gave rows of 21 tokens, not block_size \+ 1 = 22'):
+        small('phop').eval_batch('test', 2, 0, 4)
