@@ -7,9 +7,8 @@
 rows: training steps, start-up, decoding, optimizer, data and memory beside peers, with the share of the
 measured matmul peak; rows of OUT.csv that are not measured anew stay. inference: the methods of Fan et al.
 2025 on one batch of a task (App. D, Table 1), and the paper's times. downstream: the few-shot evaluator on a
-small GPT-2 of transformers, beside the same without its short cuts and, where that is installed,
-lm-evaluation-harness. The cases are in peers/. Writes OUT.csv and OUT.md. Models are not trained, since time
-depends on no weight.
+small GPT-2, beside the same without its short cuts and, where that is installed, lm-evaluation-harness. The
+cases are in peers/. Writes OUT.csv and OUT.md. Models are not trained, since time depends on no weight.
 """
 import sys
 from dataclasses import dataclass
@@ -61,9 +60,9 @@ def write_inference(path: str, config):
     rows = []
     for method, milliseconds in times.items():
         seconds = PAPER_SECONDS[method]
-        rows.append(dict(
-            method=method, milliseconds=round(milliseconds, 1), times_fap=round(milliseconds / times['FAP'], 2),
-            paper_seconds=seconds, paper_times_fap=round(seconds / PAPER_SECONDS['FAP'], 2)))
+        row = dict(method=method, milliseconds=round(milliseconds, 1))
+        row |= dict(times_fap=round(milliseconds / times['FAP'], 2), paper_seconds=seconds)
+        rows.append(row | dict(paper_times_fap=round(seconds / PAPER_SECONDS['FAP'], 2)))
     print(*runtime.notes, '', sep='\n')
     write(rows, ['method', 'ms', 'times FAP', 'paper, s', 'paper, times FAP'], config.out)
 
@@ -72,10 +71,8 @@ def write_downstream(config):
     """Examples a second of the few-shot evaluator and of its peers, in float32."""
     runtime = start(config.device, 'float32', 'False')
     rates, prompts = few_shot_rates(config.task, config.batch, config.repeats, runtime)
-    rows = []
-    for method, rate in rates.items():
-        faster = round(rates['ours'] / rate, 2)
-        rows.append(dict(method=method, examples_per_s=round(rate, 2), ours_is_faster=faster))
+    rows = [dict(method=method, examples_per_s=round(rate, 2), ours_is_faster=round(rates['ours'] / rate, 2))
+            for method, rate in rates.items()]
     print(*runtime.notes, f'{len(prompts)} prompts of {len(prompts[0].tokens)} tokens', '', sep='\n')
     write(rows, ['method', 'examples a second', 'ours is faster'], config.out)
 
@@ -99,9 +96,9 @@ def write_rows(config):
             print(row['row'], row['case'], row['ours'], row['unit'], row['ratio'], row['mfu'], sep=' | ')
 
     # Rows of an earlier call stay, in front.
-    rows = [row for row in read_rows(f'{config.out}.csv') if (row['row'], row['case']) not in measured]
-    rows += measured.values()
-    write(rows, ['row', 'case', 'ours', 'peer', 'unit', 'ratio', 'low', 'high', 'mfu'], config.out, left=2)
+    old = [row for row in read_rows(f'{config.out}.csv') if (row['row'], row['case']) not in measured]
+    head = ['row', 'case', 'ours', 'peer', 'unit', 'ratio', 'low', 'high', 'mfu']
+    write([*old, *measured.values()], head, config.out, left=2)
 
 
 def write(rows: list[dict], head: list[str], out: str, left=1):

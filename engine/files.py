@@ -26,7 +26,7 @@ def write_atomically(path: str, write, mode='w'):
 
 
 def check_writable(folder: str):
-    """OSError where no file could be written into a folder, which need not exist yet; nothing is left there."""
+    """OSError where no file could be written into a folder, which need not exist; leaves nothing there."""
     existing = os.path.abspath(folder)
     while not os.path.lexists(existing):
         existing = os.path.dirname(existing)

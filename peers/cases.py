@@ -1,9 +1,10 @@
 """What a row of `python bench.py rows` is, how it is measured, and the models with random weights.
 
-A Case is timed, ours and a peer in turn, and medians are compared; a Size is counted. The other files of this
-folder make them.
+A Case is timed, ours and a peer in turn, medians; a Size is counted. The other files here make them.
 """
+import os
 import platform
+import re
 import time
 from collections.abc import Callable
 from statistics import median
@@ -19,20 +20,16 @@ LM_SHAPE = dict(vocab_size=50_304, block_size=512, n_head=8, n_embd=512)
 
 
 class Case(NamedTuple):
-    """Two functions that do the same work: a call of either does `work` of `unit`.
-
-    peer None: there is nothing to compare with, the rate alone is of interest. peer_work: the peer's, where
-    it does less in a call; the ratio is that of the times all the same.
-    """
+    """Two functions that do the same work: a call of either does `work` of `unit`."""
     row: str
     name: str
     ours: Callable
-    peer: Callable | None
+    peer: Callable | None   # None: the rate alone is of interest
     work: float
     unit: str
     flops: float = 0.0      # of a call of ours, for MFU where that says much
     dtype: str = 'float32'  # of ours: MFU is a share of its matmul peak
-    peer_work: float = 0.0
+    peer_work: float = 0.0  # where the peer does less in a call; the ratio is that of the times all the same
     once: bool = False      # measured a single time, without a warm-up
 
 
@@ -75,10 +72,8 @@ def rate_row(case: Case, runtime, repeats: int, peaks: dict) -> dict:
     `peaks` has the matmul peak of each dtype, in FLOP/s.
     """
     functions = [case.ours, case.peer] if case.peer else [case.ours]
-    if case.once:
-        times = time_in_turn(functions, runtime, repeats=1, warmup=0)
-    else:
-        times = time_in_turn(functions, runtime, repeats)
+    warmup = 0 if case.once else 1
+    times = time_in_turn(functions, runtime, repeats if warmup else 1, warmup)
     ours = median(times[0])
     mfu = round(case.flops / ours / peaks[case.dtype], 3) if case.flops else ''
     if not case.peer:
@@ -98,9 +93,8 @@ def size_row(case: Size, runtime) -> dict:
 
 def make_row(case: Case | Size, runtime, ours: float, peer: float | None, ratios: list, mfu) -> dict:
     """A row of OUT.csv; `ratios` in order."""
-    row = dict(row=case.row, case=case.name, ours=f'{ours:.4g}', peer='', unit=case.unit)
-    row |= dict(ratio='', low='', high='', mfu=mfu, hardware=hardware_name(runtime))
-    row['versions'] = f'torch {torch.__version__}'
+    row = dict(row=case.row, case=case.name, ours=f'{ours:.4g}', peer='', unit=case.unit, ratio='', low='',
+               high='', mfu=mfu, hardware=hardware_name(runtime), versions=f'torch {torch.__version__}')
     if ratios:
         row['peer'] = f'{peer:.4g}'
         row['ratio'] = round(median(ratios), 2)
@@ -115,13 +109,10 @@ def hardware_name(runtime) -> str:
     if runtime.device.type == 'cuda':
         return torch.cuda.get_device_name()
     name = platform.processor() or platform.machine()
-    try:
+    if os.path.exists('/proc/cpuinfo'):
         with open('/proc/cpuinfo', encoding='utf-8') as file:
-            models = [line for line in file if line.startswith('model name')]
-    except OSError:
-        models = []
-    if models:
-        name = models[0].split(':')[1].strip()
+            found = re.search(r'^model name.*?:([^:\n]*)', file.read(), re.M)
+        name = found[1].strip() if found else name
     return f'{name}, {torch.get_num_threads()} threads'
 
 
@@ -132,9 +123,7 @@ def matmul_peak(device, dtype: str, seconds=1.0) -> float:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         began = time.perf_counter()
-        a @ a
-        if a.is_cuda:
-            torch.cuda.synchronize()
+        (a @ a)[0, 0].item()  # waits for the device
         best = max(best, 2 * 2048 ** 3 / (time.perf_counter() - began))
     return best
 
@@ -147,13 +136,12 @@ def make_looped(stages: str, shape: dict, **options) -> LoopedGPT:
     return LoopedGPT(config, torch.Generator().manual_seed(0))
 
 
-def make_gpt2(shape: dict, n_layer=6):
-    """A GPT-2 of transformers of the same shape, without dropout."""
+def make_gpt2(shape: dict):
+    """A GPT-2 of transformers of the same shape, 6 layers, without dropout."""
     import transformers
     transformers.logging.set_verbosity_error()
+    sizes = dict(vocab_size=shape['vocab_size'], n_embd=shape['n_embd'], n_head=shape['n_head'])
     config = transformers.GPT2Config(
-        vocab_size=shape['vocab_size'], n_positions=shape['block_size'],
-        n_embd=shape['n_embd'], n_layer=n_layer, n_head=shape['n_head'],
-        bos_token_id=None, eos_token_id=None, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-        loss_type='ForCausalLM')
+        n_positions=shape['block_size'], n_layer=6, bos_token_id=None, eos_token_id=None,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, loss_type='ForCausalLM', **sizes)
     return transformers.GPT2LMHeadModel(config)

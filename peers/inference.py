@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -28,11 +29,7 @@ DECODING_SHAPE = LM_SHAPE | dict(vocab_size=1024)
 PAPER_SECONDS = {
     'oracle': 0.1967, 'confidence': 0.2190, 'FAP': 0.1117, 'FAP-Pause': 0.1262,
     'NTP': 0.1229, 'NTP-Pause': 0.1315, 'NTP-Loop': 0.1527}
-# Each method's file config/lengths/as_NAME.py. All but NTP-Loop have 20 times the layers of the task.
-BASELINES = {'FAP': 'fap', 'FAP-Pause': 'fap_pause', 'NTP': 'ntp', 'NTP-Pause': 'ntp_pause',
-             'NTP-Loop': 'ntp_loop'}
 
-FEW_SHOT_SIZES = dict(n_embd=256, n_layer=6, n_head=8, n_positions=2048)
 FEW_SHOT_BATCH = 32
 FEW = 4  # prompts that are answered without any short cut: all of them would take minutes
 
@@ -47,11 +44,10 @@ def decoding(runtime) -> Iterator[Case]:
     for dtype in dict.fromkeys(['float32', runtime.dtype]):
         case_runtime = replace(runtime, dtype=dtype)
         model = case_runtime.for_inference(make_looped('6x1', DECODING_SHAPE).to(runtime.device).eval())
-        peers = [
-            ('transformers float32 with its cache', single, partial(decode_gpt2, gpt2)),
-            ('transformers float32 with its cache', batch, partial(decode_gpt2, gpt2)),
-            ('transformers float32 without a cache', single, partial(decode_gpt2, gpt2, cached=False)),
-        ]
+        cached = partial(decode_gpt2, gpt2, cached=True)
+        peers = [('transformers float32 with its cache', single, cached),
+                 ('transformers float32 with its cache', batch, cached),
+                 ('transformers float32 without a cache', single, partial(decode_gpt2, gpt2, cached=False))]
         if dtype == 'float32':
             peers.append(('ours without a cache', single, partial(decode_uncached, model)))
 
@@ -75,7 +71,7 @@ def decode_uncached(model, prompt, n_new=N_NEW):
 
 
 @torch.inference_mode()
-def decode_gpt2(gpt2, prompt, cached=True):
+def decode_gpt2(gpt2, prompt, cached: bool):
     gpt2.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=N_NEW, do_sample=False,
                   pad_token_id=0, use_cache=cached)
 
@@ -85,15 +81,13 @@ def decode_gpt2(gpt2, prompt, cached=True):
 def inference_methods(path: str, options, runtime) -> dict[str, Callable]:
     """{method: a function that answers the batch once} for a task's configuration file.
 
-    The looped model answers under both stopping rules, each baseline by a model of its own. `options` has the
-    length and the number of the problems, and T_max.
+    `options` has the length and the number of the problems, and T_max.
     """
     if not read_config(path)[1].adaptive_loops:
         raise UserError(f'{path} is no configuration of one of the tasks of Fan et al. 2025')
     test_length = f'--test_lengths={options.length}'
     config, task = read_config(path, test_length)
     layers = parse_stages(config.stages)[0].layers  # of the loop
-
     # Answers after the true T of each problem, and after the surest of T_max loops.
     model = random_model(config, runtime)
     batch = task.eval_batch('test', options.length, 0, options.batch)
@@ -102,9 +96,9 @@ def inference_methods(path: str, options, runtime) -> dict[str, Callable]:
         'oracle': partial(model, tokens, n_loops=loops),
         'confidence': partial(all_steps, model, runtime, batch, options.loops_max),
     }
-    for method, name in BASELINES.items():
-        argv = [path, f'config/lengths/as_{name}.py', test_length]
-        if method != 'NTP-Loop':
+    for method in ('FAP', 'FAP-Pause', 'NTP', 'NTP-Pause', 'NTP-Loop'):
+        argv = [path, f'config/lengths/as_{method.lower().replace("-", "_")}.py', test_length]
+        if method != 'NTP-Loop':  # all others have 20 times the layers of the task
             argv.append(f'--stages={20 * layers}x1')
         methods[method] = baseline_answer(*read_config(*argv), options, runtime)
     return methods
@@ -121,8 +115,7 @@ def read_config(*argv: str):
 def baseline_answer(config, task, options, runtime) -> Callable:
     """Full-answer prediction is one forward pass, next-token prediction decodes with the cache."""
     model = random_model(config, runtime)
-    batch = task.eval_batch('test', options.length, 0, options.batch)
-    tokens, targets, _ = runtime.put(batch)  # (B, T)
+    tokens, targets, _ = runtime.put(task.eval_batch('test', options.length, 0, options.batch))  # (B, T)
     if task.full_answer:
         return partial(model, tokens)
 
@@ -139,15 +132,12 @@ def random_model(config, runtime) -> LoopedGPT:
 # --- the few-shot evaluator
 
 def few_shot_rates(name: str, count: int, repeats: int, runtime) -> tuple[dict, list[Prompt]]:
-    """({method: examples a second}, the prompts) for `count` items of a generated task, with its shots.
-
-    A small GPT-2 in float32: as the evaluator answers, and without its short cuts.
-    """
+    """({method: examples a second}, the prompts) for `count` items of a generated task. All in float32."""
     n_new = TASKS[name].max_new
     loaded = load_task(name, TASKS[name].shots, 0, limit=count)
     texts = [prompt_of(item, loaded.shots) for item in loaded.items]
     with tempfile.TemporaryDirectory() as folder:
-        save_random_gpt2(folder, **FEW_SHOT_SIZES)
+        save_random_gpt2(folder, n_embd=256, n_layer=6, n_head=8, n_positions=2048)
         lm = load_language_model(f'gpt2:{folder}', device=runtime.device)
         prompts = [Prompt(i, lm.encode(text)) for i, text in enumerate(texts)]
         methods = {
@@ -156,9 +146,7 @@ def few_shot_rates(name: str, count: int, repeats: int, runtime) -> tuple[dict, 
             'one by one, uncached': partial(answer_one_by_one, lm.model, prompts[:FEW], n_new),
         }
         # The folder has to be there until the harness has loaded its model.
-        harness = harness_method(folder, texts, n_new, runtime)
-        if harness is not None:
-            methods['lm-evaluation-harness, HF'] = harness
+        methods |= harness_method(folder, texts, n_new, runtime)
         times = median_milliseconds(methods, runtime, repeats)
 
     rates = {method: 1000 * len(prompts) / milliseconds for method, milliseconds in times.items()}
@@ -178,21 +166,20 @@ def answer_all(lm, prompts: list[Prompt], n_new: int, share: bool):
 
 def answer_one_by_one(model, prompts: list[Prompt], n_new: int):
     for prompt in prompts:
-        tokens = torch.tensor([prompt.tokens], device=model.head.weight.device)  # (1, T)
-        decode_uncached(model, tokens, n_new)
+        decode_uncached(model, torch.tensor([prompt.tokens], device=model.head.weight.device), n_new)
 
 
-def harness_method(folder: str, texts: list[str], n_new: int, runtime) -> Callable | None:
-    """lm-evaluation-harness's own backend on the same checkpoint and prompts; None where it is missing."""
+def harness_method(folder: str, texts: list[str], n_new: int, runtime) -> dict[str, Callable]:
+    """lm-evaluation-harness's own backend on the same checkpoint and prompts; {} where it is missing."""
     try:
         from lm_eval.api.instance import Instance
         from lm_eval.models.huggingface import HFLM
     except ImportError:
-        return None
+        return {}
     model = HFLM(pretrained=folder, device=str(runtime.device), dtype='float32', batch_size=FEW_SHOT_BATCH)
     options = dict(until=['\n'], max_gen_toks=n_new, do_sample=False)
     requests = [Instance('generate_until', {}, (text, options), i) for i, text in enumerate(texts)]
-    return partial(model.generate_until, requests, disable_tqdm=True)
+    return {'lm-evaluation-harness, HF': partial(model.generate_until, requests, disable_tqdm=True)}
 
 
 def save_random_gpt2(folder: str, **sizes):
@@ -204,8 +191,6 @@ def save_random_gpt2(folder: str, **sizes):
 
     letters = transformers.models.gpt2.tokenization_gpt2.bytes_to_unicode().values()
     vocabulary = {letter: number for number, letter in enumerate([*letters, '<|endoftext|>'])}
-    with open(f'{folder}/vocab.json', 'w', encoding='utf-8') as file:
-        json.dump(vocabulary, file)
-    with open(f'{folder}/merges.txt', 'w', encoding='utf-8') as file:
-        file.write('#version: 0.2\n')
+    Path(folder, 'vocab.json').write_text(json.dumps(vocabulary), encoding='utf-8')
+    Path(folder, 'merges.txt').write_text('#version: 0.2\n', encoding='utf-8')
     transformers.GPT2Tokenizer(f'{folder}/vocab.json', f'{folder}/merges.txt').save_pretrained(folder)

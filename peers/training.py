@@ -2,6 +2,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -16,8 +17,8 @@ from problems.task import Batch
 from settings import Config
 from train import backward
 
-# Our stages, our dtype and whether blocks are compiled, the same of GPT-2: equal first, then our defaults beside
-# what a user of transformers gets on a CPU.
+# Our stages and precision, GPT-2's precision: equal first, then our defaults beside what a user of
+# transformers gets on a CPU.
 STEPS = (
     ('6x1', 'float32 eager', 'float32 eager'),
     ('6x1', 'float32 compiled', 'float32 compiled'),
@@ -32,19 +33,10 @@ WORKER_STEPS = 2   # in a call
 
 # --- a training step
 
-def phop_step(runtime) -> Iterator[Case]:
-    return step_cases('training step, p-hop shape', PHOP_SHAPE, 32, runtime)
-
-
-def lm_step(runtime) -> Iterator[Case]:
-    return step_cases('training step, LM shape', LM_SHAPE, 4, runtime)
-
-
 def step_cases(row: str, shape: dict, batch: int, runtime) -> Iterator[Case]:
     """A step on the same tokens in each precision of STEPS."""
-    length = shape['block_size']
-    tokens = torch.randint(0, shape['vocab_size'], (batch, length))  # (B, T)
-    flops = make_looped('6x1', shape).flops_per_token(length) * tokens.numel()
+    tokens = torch.randint(0, shape['vocab_size'], (batch, shape['block_size']))  # (B, T)
+    flops = make_looped('6x1', shape).flops_per_token(shape['block_size']) * tokens.numel()
     for stages, precision, peer_precision in STEPS:
         ours = make_looped(stages, shape)
         if 'compiled' in precision:
@@ -56,9 +48,9 @@ def step_cases(row: str, shape: dict, batch: int, runtime) -> Iterator[Case]:
         dtype = precision.split()[0]
         gradients = our_gradients(shape, tokens, replace(runtime, dtype=dtype))
         peer_gradients = gpt2_gradients(tokens, replace(runtime, dtype=peer_precision.split()[0]))
-        yield Case(row, f'{stages} {precision}, GPT-2 {peer_precision}',
-                   training_step(ours, gradients, runtime), training_step(peer, peer_gradients, runtime),
-                   tokens.numel(), 'tokens/s', flops, dtype)
+        name = f'{stages} {precision}, GPT-2 {peer_precision}'
+        yield Case(row, name, training_step(ours, gradients, runtime),
+                   training_step(peer, peer_gradients, runtime), tokens.numel(), 'tokens/s', flops, dtype)
 
 
 def our_gradients(shape: dict, tokens, runtime) -> Callable:
@@ -71,7 +63,6 @@ def our_gradients(shape: dict, tokens, runtime) -> Callable:
     def gradients(model):
         run = SimpleNamespace(config=config, runtime=runtime, model=model)
         backward(model, run, batch, runtime.world * tokens.numel())
-
     return gradients
 
 
@@ -83,7 +74,6 @@ def gpt2_gradients(tokens, runtime) -> Callable:
         with runtime.autocast():
             loss = model(input_ids=tokens, labels=tokens).loss
         loss.backward()
-
     return gradients
 
 
@@ -96,8 +86,11 @@ def training_step(model, gradients: Callable, runtime) -> Callable:
         gradients(model)
         optimizer.step()
         optimizer.zero_grad()
-
     return step
+
+
+phop_step = partial(step_cases, 'training step, p-hop shape', PHOP_SHAPE, 32)
+lm_step = partial(step_cases, 'training step, LM shape', LM_SHAPE, 4)
 
 
 # --- several processes
@@ -107,8 +100,8 @@ def processes(runtime) -> Iterator[Case]:
     tokens = WORKER_STEPS * WORKER_BATCH * PHOP_SHAPE['block_size']
     one = Workers(1, WORKER_BATCH, runtime.dtype)
     two = Workers(2, WORKER_BATCH, runtime.dtype)
-    name = f'p-hop shape, {WORKER_BATCH} sequences a process of one core, 2 processes, 1'
-    yield Case('processes', name, two.step, one.step, 2 * tokens, 'tokens/s', peer_work=tokens)
+    yield Case('processes', f'p-hop shape, {WORKER_BATCH} sequences a process of one core, 2 processes, 1',
+               two.step, one.step, 2 * tokens, 'tokens/s', peer_work=tokens)
     one.stop()
     two.stop()
 

@@ -1,7 +1,6 @@
 """Cases of what a run needs: start-up, loops of each sample, optimizer, data, memory.
 
-Memory is measured in a process of its own, which runs this file as
-`python -m peers.training_parts step 4x6 True`.
+Memory is measured in a process of its own: `python -m peers.training_parts step 4x6 True`.
 """
 import itertools
 import os
@@ -23,11 +22,8 @@ from peers.cases import PHOP_SHAPE, Case, Size, make_looped
 from settings import Config, with_task
 from tasks import make_task
 
-GRAPHS = (  # stages, and the loop counts that they run at
-    ('1x12', [None]), ('4x6', [None]), ('24x1', [None]),
-    ('1x12', range(1, 13)),
-)
-PARITY_SHAPE = dict(vocab_size=5, block_size=24, n_head=4, n_embd=128)
+# Stages whose graphs are counted, and the loop counts that they run at.
+GRAPHS = (('1x12', [None]), ('4x6', [None]), ('24x1', [None]), ('1x12', range(1, 13)))
 ADAFACTOR_SHAPES = [(3072, 1024), (1024, 1024), (4096, 1024), (1024, 4096), (1024,)] * 6 + [(24_000, 1024)]
 DATA = ('ghop', 'addition', 'igsm', 'laptop/group', 'laptop/variables', 'lengths/parity', 'lengths/copy',
         'lengths/binary_addition', 'lengths/binary_sum', 'lengths/multiplication', 'lengths/unique_set')
@@ -43,8 +39,8 @@ def start_up(runtime) -> Iterator[Case | Size]:
     peer = partial(first_step, '24x1', tokens, runtime, whole=True)
     for stages in ('1x12', '4x6', '24x1'):
         ours = partial(first_step, stages, tokens, runtime)
-        yield Case('time to the first step', f'{stages}, 24x1 compiled whole', ours, peer, 1, 'starts/s',
-                   once=True)
+        name = f'{stages}, 24x1 compiled whole'
+        yield Case('time to the first step', name, ours, peer, 1, 'starts/s', once=True)
 
     # How many graphs were compiled, whatever the depth and the loop count.
     statistics = torch._dynamo.utils.counters
@@ -83,15 +79,15 @@ def sample_loops(runtime) -> Iterator[Case]:
 
 def make_parity_model():
     """One layer of width 128 looped 20 times, with the options of Fan et al. 2025."""
-    return make_looped('1x20', PARITY_SHAPE, positions='none', norm='layernorm', bias=True,
-                       input_injection=True, norm_each_loop=True)
+    shape = dict(vocab_size=5, block_size=24, n_head=4, n_embd=128)
+    return make_looped('1x20', shape, positions='none', norm='layernorm', bias=True, input_injection=True,
+                       norm_each_loop=True)
 
 
 def padded_loss(model, tokens, counts):
     """The summed loss where every sample runs 20 loops and its logits after its own count are taken."""
     by_loop = [logits for _, logits in model.logits_by_loop(tokens, 20)]
-    samples = torch.arange(len(tokens))
-    chosen = torch.stack(by_loop)[counts - 1, samples]  # (B, T, V)
+    chosen = torch.stack(by_loop)[counts - 1, torch.arange(len(tokens))]  # (B, T, V)
     return F.cross_entropy(chosen.flatten(0, 1), tokens.flatten(), reduction='sum')
 
 
@@ -112,7 +108,8 @@ def optimizer_steps(runtime) -> Iterator[Case | Size]:
     # Two moments of AdamW for every element, beside one for every row and column.
     adamw = torch.optim.AdamW(random_parameters(runtime))
     adamw.step()
-    yield Size('state of the optimizer', f'{size}, AdamW', state_megabytes(ours), state_megabytes(adamw), 'MB')
+    states = [state_megabytes(optimizer) for optimizer in (ours, adamw)]
+    yield Size('state of the optimizer', f'{size}, AdamW', *states, 'MB')
 
 
 def random_parameters(runtime) -> list:
@@ -141,29 +138,24 @@ def data(runtime) -> Iterator[Case]:
         config = configure(Config, [f'config/{name}.py'], '', extend=with_task)[0]
         task = make_task(config)
         steps = itertools.count(max(task.starts))  # every difficulty is drawn
-        ours = partial(draw_next, task, steps, config.batch_size)
-        yield Case('data', name, ours, None, config.batch_size, 'examples/s')
+        size = config.batch_size
+        yield Case('data', name, partial(draw_next, task, steps, size), None, size, 'examples/s')
 
 
 def draw_next(task, steps: Iterator[int], batch_size: int):
-    return task.train_batch(0, next(steps), batch_size)
+    task.train_batch(0, next(steps), batch_size)
 
 
 # --- memory
 
 def memory(runtime) -> Iterator[Size]:
-    """By how much a step, or the loss, raises the peak memory of a process on a CPU.
-
-    A step whose loops are recomputed beside one that keeps them; the loss in chunks beside all at once.
-    """
+    """A step whose loops are recomputed beside one that keeps them; the loss in chunks beside all at once."""
     if not MEASURABLE:
         return
     recomputed = peak_megabytes('step', '4x6', True)
-    kept = peak_megabytes('step', '4x6', False)
-    unlooped = peak_megabytes('step', '4x1', True)
-    yield Size('memory of a step', '4x6 recomputed, 4x6 kept', recomputed, kept, 'MB')
-    yield Size('memory of a step', '4x6 recomputed, 4x1', recomputed, unlooped, 'MB')
-
+    for name, stages, checkpoint in (('4x6 kept', '4x6', False), ('4x1', '4x1', True)):
+        peer = peak_megabytes('step', stages, checkpoint)
+        yield Size('memory of a step', f'4x6 recomputed, {name}', recomputed, peer, 'MB')
     chunks = peak_megabytes('loss', model_module.LOGITS_MAX)
     whole = peak_megabytes('loss', ALL_LOGITS)
     yield Size('memory of the loss', '8192 tokens, 50,304 words; all logits at once', chunks, whole, 'MB')
@@ -171,11 +163,9 @@ def memory(runtime) -> Iterator[Size]:
 
 def peak_megabytes(kind: str, *choices) -> float:
     """Growth of a process's peak memory by a 'step' (stages, recomputed or not) or a 'loss' (LOGITS_MAX)."""
-    words = [kind] + [str(choice) for choice in choices]
-    environment = os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'}  # what is freed goes back to the system
-    result = subprocess.run([sys.executable, '-m', 'peers.training_parts', *words], capture_output=True, check=True,
-                            text=True, env=environment, cwd=ROOT)
-    return float(result.stdout)
+    environ = os.environ | {'MALLOC_MMAP_THRESHOLD_': '1000000'}  # what is freed goes back to the system
+    command = [sys.executable, '-m', 'peers.training_parts', kind, *map(str, choices)]
+    return float(subprocess.check_output(command, stderr=subprocess.PIPE, text=True, env=environ, cwd=ROOT))
 
 
 # --- in the process that is measured
@@ -183,9 +173,9 @@ def peak_megabytes(kind: str, *choices) -> float:
 def looped_step(stages: str, checkpoint_loops: bool) -> Callable:
     """Forward and backward pass of a model of width 256 on 24 sequences of 512 tokens."""
     shape = dict(vocab_size=300, block_size=512, n_head=4, n_embd=256)
-    looped = make_looped(stages, shape, checkpoint_loops=checkpoint_loops)
+    model = make_looped(stages, shape, checkpoint_loops=checkpoint_loops)
     tokens = torch.randint(0, 300, (24, 512))  # (B, T)
-    return lambda: looped(tokens, tokens).backward()
+    return lambda: model(tokens, tokens).backward()
 
 
 def loss_step(logits_max: int) -> Callable:
@@ -201,20 +191,13 @@ def loss_step(logits_max: int) -> Callable:
 def peak_so_far() -> float:
     """The most memory that this process has held so far, in MB."""
     with open('/proc/self/status', encoding='utf-8') as file:
-        kilobytes = re.search(r'VmHWM:\s+(\d+) kB', file.read())[1]
-    return int(kilobytes) / 1000
-
-
-def main(argv):
-    torch.set_num_threads(2)
-    if argv[0] == 'step':
-        step = looped_step(argv[1], argv[2] == 'True')
-    else:
-        step = loss_step(int(argv[1]))
-    before = peak_so_far()
-    step()
-    print(peak_so_far() - before)
+        return int(re.search(r'VmHWM:\s+(\d+) kB', file.read())[1]) / 1000
 
 
 if __name__ == '__main__':
-    main(sys.argv[1:])
+    torch.set_num_threads(2)
+    kind, *choices = sys.argv[1:]
+    step = looped_step(choices[0], choices[1] == 'True') if kind == 'step' else loss_step(int(choices[0]))
+    before = peak_so_far()
+    step()
+    print(peak_so_far() - before)

@@ -5,23 +5,24 @@ import os
 import re
 from statistics import mean, stdev
 
+from engine.errors import UserError
 from plots.drawing import colors_of, new_panels, save_and_announce, save_figure, whole_number_ticks
 from plots.runs import read_run, training_minutes
 from plots.tables import PlotConfig, column, group_rows, markdown_table, percents, read_csv, write_table
 
 
-def make_run_table(folders: list, config: PlotConfig) -> list:
-    """Prints the table of runs and writes it as CSV and Markdown; returns the runs."""
+def make_run_table(folders: list, config: PlotConfig):
+    """Prints the table of runs and writes it as CSV and Markdown."""
     runs = list(map(read_run, folders))
     rows = table_rows(runs, config.paper)
     write_table(rows, run_table_text(rows), config.out)
-    return runs
 
 
 def make_demo(folders: list, config: PlotConfig):
     """The table and the figure of the demo."""
-    runs = make_run_table(folders, config)
-    save_and_announce(demo_figure(runs), config.out)
+    figure = demo_figure(list(map(read_run, folders)))  # before anything is written
+    make_run_table(folders, config)
+    save_and_announce(figure, config.out)
 
 
 def table_rows(runs: list, paper: str = '') -> list:
@@ -50,10 +51,11 @@ def published_accuracies(path: str) -> dict:
     """{(model, difficulty): percent} of a table of the paper; its columns are n8, p16, or accuracy."""
     accuracies = {}
     for row in read_csv(path):
-        model = row.pop('model')
+        model = row['model']
         for name, value in row.items():
-            difficulty = re.sub(r'[^0-9]', '', name)  # 'n8' -> '8', 'accuracy' -> ''
-            accuracies[model, difficulty] = value
+            if name != 'model':
+                difficulty = re.sub(r'[^0-9]', '', name)  # 'n8' -> '8', 'accuracy' -> ''
+                accuracies[model, difficulty] = value
     return accuracies
 
 
@@ -64,7 +66,11 @@ def shortcut_rows(runs: list, columns: dict) -> list:
         for baseline in run['baselines']:
             name = baseline['baseline']
             row = rows.setdefault(name, dict.fromkeys(columns, '') | dict(model=name))
-            row[f"accuracy_{baseline['difficulty']:g}"] = round(100 * baseline['accuracy'], 2)
+            name = f"accuracy_{baseline['difficulty']:g}"
+            if name not in columns:
+                raise UserError(f"{run['folder']}: baselines.csv has difficulty {baseline['difficulty']:g}, "
+                                'test.csv has not; run eval_tasks.py again')
+            row[name] = round(100 * baseline['accuracy'], 2)
     return list(rows.values())
 
 

@@ -12,18 +12,24 @@ def read_config(folder: str) -> dict:
     path = os.path.join(folder, 'config.json')
     try:
         with open(path, encoding='utf-8') as file:
-            return json.load(file)
+            run = json.load(file)
+        parse_stages(run['config']['stages'])
+        if run['about']['loops'] < 0 or run['config']['seed'] < 0:
+            raise ValueError
     except OSError as error:
         raise UserError(f'{folder}/config.json: {error.strerror}') from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise UserError(f'{folder}/config.json is cut, or train.py has not written it') from None
+    return run
 
 
 def read_run(folder: str) -> dict:
-    """Reads a trained and evaluated run: model, seed, config, about, rows of metrics, eval, test, baselines.
+    """Reads a trained and evaluated run: folder, model, seed, config, about, rows of its CSV files.
 
     'accuracies' are {difficulty: test accuracy in percent} at the trained loop count or, adaptive, under the
     oracle. UserError where training has not ended or the trained loop count was not tested.
     """
-    run = {}
+    run = dict(folder=folder)
     for name in ('metrics', 'eval', 'test', 'baselines'):
         run[name] = read_csv(folder, f'{name}.csv')
     run |= read_config(folder)

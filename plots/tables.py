@@ -1,5 +1,6 @@
 """Tables: the options of plot.py, reading and writing rows as CSV, grouping them, tables in Markdown."""
 import csv
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,19 +18,44 @@ class PlotConfig:
     first_step: int = 0    # isoplot: points from this step on; the paper's begin at 120,000
 
 
+# Columns that hold a finite number in every row, or nothing.
+NUMBERS = set('step loops loss accuracy bits_per_byte count difficulty ms_per_step score shots layer cosine '
+              'standard_error loop position first last'.split())
+
+
+class Row(dict):
+    """A row of the CSV file at `path`; to ask for a column that it does not have is a UserError."""
+
+    def __init__(self, path: str, values: dict):
+        super().__init__(values)
+        self.path = path
+
+    def __missing__(self, name: str):
+        raise UserError(f'{self.path} has no column {name!r}')
+
+
 def read_csv(*parts: str, remedy='run train.py and then eval_tasks.py on that folder') -> list:
-    """The rows of the CSV file at the joined parts, numbers as floats; UserError where it cannot be read."""
+    """The rows of the CSV file at the joined parts, numbers as floats; UserError where it is not whole."""
     path = os.path.join(*parts)
     try:
         with open(path, encoding='utf-8', newline='') as file:
-            rows = list(csv.DictReader(file))
+            rows = [Row(path, row) for row in csv.DictReader(file, strict=True)]
     except OSError as error:
         raise UserError(f'{path}: {error.strerror}; {remedy}') from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f'{path} is no whole CSV file ({error}); {remedy}') from None
+    if not rows:
+        raise UserError(f'{path} has no rows; {remedy}')
 
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():  # more cells than the header has, or fewer
+            raise UserError(f'{path}: row {number} is cut or too long; {remedy}')
         for name, text in row.items():
             with suppress(ValueError):  # words stay as they are
-                row[name] = float(text)  # 'nan' and 'inf' too
+                row[name] = float(text)
+            is_number = isinstance(row[name], float) and math.isfinite(row[name])
+            if name in NUMBERS and text and not is_number:
+                raise UserError(f'{path}: row {number} has {name}={text!r}, which is no number')
     return rows
 
 

@@ -147,23 +147,22 @@ def read_header(name: str) -> dict:
     return header
 
 
-def check_sums(folder: str, split: str, anew=False):
-    """UserError where shards of a split are not what was written.
+def check_sums(folder: str, anew=False):
+    """UserError where shards of train or val are not what was written.
 
     What was compared with its SHA-256 is read again only where the file has changed, or with `anew`.
     """
-    headers = read_headers(folder, split)
-    damaged = []
-    bar = tqdm(headers, f'comparing {split} shards with their SHA-256', delay=5, leave=False)
-    for number, header in enumerate(bar):
-        name = shard_name(folder, split, number)
-        if not is_intact(name, header['sha256'], anew):
-            damaged.append(f'{name}.bin')
+    sums = {}
+    for split in ('train', 'val'):
+        for number, header in enumerate(read_headers(folder, split)):
+            sums[shard_name(folder, split, number)] = header['sha256']
+    bar = tqdm(sums, 'comparing shards with their SHA-256', delay=5, leave=False)
+    damaged = [f'{name}.bin' for name in bar if not is_intact(name, sums[name], anew)]
     if damaged:
         raise UserError(f'{", ".join(damaged)}: not what was written, the SHA-256 differs; copy again from '
                         'where it was made, or prepare into another folder')
     if anew:
-        print(f'{folder}: {split}, {len(headers):,} shards are what was written')
+        print(f'{folder}: {len(sums):,} shards are what was written')
 
 
 def is_intact(name: str, sha256: str, anew=False) -> bool:

@@ -108,8 +108,7 @@ class TokenTask(Task):
             if stream.length <= self.block_size:
                 raise UserError(f'{self.data}: {split} has {stream.length:,} tokens, fewer than '
                                 f'block_size={self.block_size} and one more')
-        for split in streams:
-            check_sums(self.data, split)
+        check_sums(self.data)
         return streams
 
     @cached_property
@@ -140,8 +139,9 @@ class TokenTask(Task):
         rows = np.stack([stream.window(number * T, T + 1) for number in numbers.tolist()])  # (B, T + 1)
         rows = rows.astype(np.int32)
         largest = rows.max()
-        if largest > END_OF_TEXT[self.tokenizer]:
-            raise UserError(f'{self.data}: token {largest} is none of tokenizer={self.tokenizer}')
+        if largest >= self.vocab_size or largest > END_OF_TEXT[self.tokenizer]:
+            raise UserError(f'{self.data}: token {largest} is beyond vocab_size={self.vocab_size} or '
+                            f'tokenizer={self.tokenizer}')
         return Batch(rows[:, :-1], rows[:, 1:])
 
     def train_batch(self, seed: int, step: int, batch_size: int, lo=0, hi=None) -> Batch:

@@ -1,4 +1,6 @@
 """Bad files for every command that reads some: shards, checkpoints, folders of runs, records, sources."""
+import csv
+import io
 import json
 import os
 import pickle
@@ -160,8 +162,6 @@ class Foreign:
 def saved_as(change, told):
     """A checkpoint's value changed, and saved as torch does."""
     def changed(data):
-        import io
-
         import torch
         value = torch.load(io.BytesIO(data), weights_only=True)
         out = io.BytesIO()
@@ -241,13 +241,41 @@ CONFIGS = [(lambda data: b'', 'empty'), (lambda data: b'[]', 'a list'), (lambda 
            in_json(lambda value: value | dict(config=value['config'] | dict(stages=7)), 'with stages=7')]
 TABLES = [(lambda data: b'', 'empty'), (lambda data: data.split(b'\n')[0] + b'\n', 'a header alone'),
           (lambda data: data[:-7], 'cut in its last row'), (lambda data: b'\xff' + data[3:], 'not UTF-8'),
-          (lambda data: data.replace(b'loops', b'lops').replace(b'step', b'stp'), 'of other columns'),
           (lambda data: data.replace(b',', b';'), 'with semicolons'), (lambda data: b'a,b\n1,2\n', 'foreign'),
-          (lambda data: data.replace(b'0.', b'zero'), 'with words for numbers'),
-          (lambda data: data.replace(b'2,', b'nan,', 3), 'with nan'),
           (lambda data: data + b'\0\0\0', 'with NUL'),
           (lambda data: b'"' + data, 'with a quote that is left open')]
+NEEDED = {'metrics': 'step ms_per_step', 'eval': 'step accuracy', 'test': 'difficulty loops accuracy count',
+          'baselines': 'baseline difficulty accuracy'}  # columns, by table
 FIGURES = 'demo table lengths text similarity steps downstream tasks isoplot scaling'.split()
+
+
+def without_column(name):
+    return lambda data: data.replace(name.encode(), name[::-1].encode(), 1), f'without column {name}'
+
+
+def with_cell(name, value):
+    """Another value in the last row."""
+    def changed(data):
+        rows = list(csv.DictReader(io.StringIO(data.decode())))
+        rows[-1][name] = value
+        out = io.StringIO()
+        writer = csv.DictWriter(out, rows[0], lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue().encode()
+    return changed, f'with {name}={value}'
+
+
+def table_cases(chance: random.Random):
+    for change, told in TABLES:
+        for name in chance.sample(sorted(NEEDED), 2):
+            yield case_of_file(f'{name}.csv', 'plot', *GOOD['plot'], f'phop/{name}.csv', change, told)
+    for table, names in NEEDED.items():
+        for name in names.split():
+            value = chance.choice(['x', 'nan', 'inf', '-inf', '1,5'])
+            changes = [without_column(name), with_cell(name, value)]
+            for change, told in changes[:1] if name == 'baseline' else changes:
+                yield case_of_file(f'{table}.csv', 'plot', *GOOD['plot'], f'phop/{table}.csv', change, told)
 
 
 def folder_cases(chance: random.Random):
@@ -267,9 +295,6 @@ def folder_cases(chance: random.Random):
                                                '--out=new/x'], 'phop records')
     for change, told in CONFIGS:
         yield case_of_file('config.json', 'plot', *GOOD['plot'], 'phop/config.json', change, told)
-    for change, told in TABLES:
-        for name in chance.sample(['metrics', 'eval', 'test', 'baselines'], 2):
-            yield case_of_file(f'{name}.csv', 'plot', *GOOD['plot'], f'phop/{name}.csv', change, told)
     for name in ('config.json', 'metrics.csv', 'test.csv'):
         for act in ACTS:
             yield case_of_path('folder of a run', 'plot', *GOOD['plot'], f'phop/{name}', act)
@@ -361,4 +386,4 @@ def source_cases(chance: random.Random):
     yield Case('source', 'data/text/prepare', ['texts', '--out=new', '--val_share=1e-9'], 'texts')
 
 
-MAKERS = (shard_cases, checkpoint_cases, folder_cases, record_cases, source_cases)
+MAKERS = (shard_cases, checkpoint_cases, folder_cases, table_cases, record_cases, source_cases)

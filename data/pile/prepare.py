@@ -32,7 +32,7 @@ from problems.shards import ShardWriter, check_sums
 from problems.text import END_OF_TEXT, GPT2
 
 SOURCE = 'monology/pile-uncopyrighted'
-SOURCE_SPLITS = {'val': 'validation', 'train': 'train'}  # by ours
+SOURCE_SPLITS = {'train': 'train', 'val': 'validation'}  # by ours
 tokenizer = None  # one in each worker process
 
 
@@ -54,13 +54,13 @@ class PrepareConfig:
 
 @contextmanager
 def source_errors(config):
-    """Whatever the source raises becomes a line: the hub's errors are many."""
+    """The hub's errors are many: each becomes a line."""
     try:
         yield
     except Exception as error:
         first_line = str(error).partition('\n')[0]
         raise UserError(f'{config.data_files or SOURCE} could not be read ({type(error).__name__}: '
-                        f'{first_line}); whole shards are kept, the same command goes on; .jsonl files that '
+                        f'{first_line}); whole shards are kept: the same command goes on; .jsonl files that '
                         'were fetched elsewhere are named by --data_files=TRAIN,VAL') from None
 
 
@@ -68,22 +68,21 @@ def open_source(config, split: str):
     """The documents of a split as a stream of records with a field 'text'."""
     datasets = import_datasets()
     with source_errors(config):
-        if not config.data_files:
-            return datasets.load_dataset(SOURCE, split=SOURCE_SPLITS[split], revision=config.revision,
-                                         streaming=True)
-        train, val = config.data_files.split(',')
-        path = os.path.expanduser(train if split == 'train' else val)
-        return datasets.load_dataset('json', data_files=path, split='train', streaming=True)
+        if config.data_files:
+            paths = dict(zip(SOURCE_SPLITS, config.data_files.split(','), strict=True))
+            path = os.path.expanduser(paths[split])
+            return datasets.load_dataset('json', data_files=path, split='train', streaming=True)
+        name = SOURCE_SPLITS[split]
+        return datasets.load_dataset(SOURCE, split=name, revision=config.revision, streaming=True)
 
 
-def chunks(config, source, first: int, size=64):
-    """Yields the texts of successive documents from `first` on, in lists; None where a record has no text."""
-    records = iter(source.skip(first))
-    while True:
+def chunks(config, source, size=64):
+    """Yields the texts of successive documents, in lists; None where a record has no field 'text'."""
+    records = iter(source)
+    texts = [None]
+    while texts:
         with source_errors(config):
             texts = [record.get('text') for record in itertools.islice(records, size)]
-        if not texts:
-            return
         yield texts
 
 
@@ -101,15 +100,15 @@ def leave_with_parent():
 
 
 def tokenise(texts: list) -> list[tuple]:
-    """(tokens uint16 with end-of-text, bytes) of each document; no tokens where it has no text."""
+    """(tokens uint16 with end-of-text, bytes) of each document; no tokens of what is no text."""
     out = []
     for text in texts:
+        tokens = np.empty(0)
+        n_bytes = 0
         if isinstance(text, str):
             tokens = np.append(tokenizer.encode(text), END_OF_TEXT['gpt2'])
             n_bytes = len(text.encode('utf-8', 'surrogatepass'))
-            out.append((tokens.astype(np.uint16), n_bytes))
-        else:
-            out.append((np.empty(0, np.uint16), 0))
+        out.append((tokens.astype(np.uint16), n_bytes))
     return out
 
 
@@ -126,19 +125,16 @@ def in_order(pool, items, ahead: int):
 
 def prepare(config, split: str, limit: int, source, pool, processes: int):
     """Writes a split's shards up to the document that reaches `limit` tokens."""
-    header = dict(
-        tokenizer='gpt2',
-        vocab_size=END_OF_TEXT['gpt2'] + 1,
-        source=config.data_files or SOURCE,
-        revision=config.revision,
-    )
+    name = config.data_files or SOURCE
+    header = dict(tokenizer='gpt2', vocab_size=END_OF_TEXT['gpt2'] + 1, source=name, revision=config.revision)
     writer = ShardWriter(config.out, split, header, config.shard_tokens)
     if writer.finished:
         print(f'{config.out}: {split} is whole, {writer.written:,} tokens')
         return
 
     without_text = []  # numbers of documents
-    results = in_order(pool, chunks(config, source, writer.documents), 4 * processes)
+    texts = chunks(config, source.skip(writer.documents))
+    results = in_order(pool, texts, 4 * processes)
     with tqdm(total=limit or None, initial=writer.written, unit='token', unit_scale=True, desc=split,
               disable=None) as bar:
         for tokens, n_bytes in itertools.chain.from_iterable(results):
@@ -151,10 +147,9 @@ def prepare(config, split: str, limit: int, source, pool, processes: int):
                 break
 
     if without_text:
-        print(f"left out {len(without_text):,}: no field 'text', or no text in it; the first is document "
-              f'{without_text[0]:,} of {split}, counted from 0')
+        print(f'left out {len(without_text):,}: no text, the first is {split} document {without_text[0]:,}')
     if not writer.written + writer.held:
-        raise UserError(f"{config.data_files or SOURCE}: no document of {split} has a text")
+        raise UserError(f"{name}: no document of {split} has a field 'text' with text in it")
     writer.finish()
     print(f'{config.out}: {split}, {writer.documents:,} documents, {writer.written:,} tokens')
 
@@ -164,23 +159,20 @@ def main(argv):
     if words:
         raise UserError(f'{words[0]!r} is not an option; see --help')
     if config.verify:
-        for split in ('train', 'val'):
-            check_sums(config.out, split, anew=True)
-        return
+        return check_sums(config.out, anew=True)
 
     check_writable(config.out)
     GPT2()  # says in one line what is missing, before any worker starts
-    limits = {'val': config.val_tokens, 'train': config.limit_tokens}
     processes = config.processes or os.cpu_count()
     try:
         with ProcessPoolExecutor(processes, initializer=start_worker) as pool:
             pool.submit(tokenise, []).result()  # the processes fork before the source has threads
-            sources = {split: open_source(config, split) for split in SOURCE_SPLITS}
-            for split, source in sources.items():
-                prepare(config, split, limits[split], source, pool, processes)
+            train = open_source(config, 'train')
+            prepare(config, 'val', config.val_tokens, open_source(config, 'val'), pool, processes)
+            prepare(config, 'train', config.limit_tokens, train, pool, processes)
     except BrokenProcessPool:
-        raise UserError('a process that tokenises was killed (out of memory?); whole shards are kept, the same '
-                        'command goes on') from None
+        raise UserError('a process that tokenises was killed (out of memory?); whole shards are kept: the '
+                        'same command goes on') from None
 
 
 if __name__ == '__main__':

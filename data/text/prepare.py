@@ -97,8 +97,8 @@ def read_text(path: str, left_out: dict) -> str:
 def documents(roots: list[str], whole_packages: bool, left_out: dict):
     """Yields (unit, text) of the text files under the roots that are no near copies of one before.
 
-    A unit goes to one split as a whole: a file or, with whole_packages, a package of Python files. A near copy
-    has ALIKE of its distinct lines, blank ones aside, in one document.
+    A unit goes to one split as a whole: a file or, with whole_packages, a package of Python files. ALIKE of a
+    near copy's distinct lines, blank ones aside, stand in one document.
     """
     holders = {}  # hash of a line -> numbers of the documents that hold it
     n_kept = 0
@@ -140,7 +140,7 @@ def is_near_copy(lines: set, holders: dict, n_kept: int) -> bool:
 
 
 def in_splits(kept: list[tuple], val_share: float) -> dict:
-    """The texts of train and val; a single document is cut at a line end. UserError where a split has none."""
+    """The texts of train and val; a single document is cut at a line end. UserError where one has none."""
     texts = {'train': [], 'val': []}
     for unit, text in kept:
         texts[split_by_name(unit, val_share)].append(text)
@@ -150,8 +150,8 @@ def in_splits(kept: list[tuple], val_share: float) -> dict:
         texts = {'train': [text[:cut]], 'val': [text[cut:]]}
     for split, parts in texts.items():
         if not any(parts):
-            raise UserError(f'no text for {split} in {len(kept)} documents (a single one is cut at a line end): '
-                            'give more, or another --val_share')
+            raise UserError(f'no text for {split} in {len(kept)} documents (a single one is cut at a line '
+                            'end): give more, or another --val_share')
     return texts
 
 
@@ -185,9 +185,7 @@ def main(argv):
         revision = f'Python {platform.python_version()} '
     out = config.out or os.path.join('data', name)
     if config.verify:
-        for split in ('train', 'val'):
-            check_sums(out, split, anew=True)
-        return
+        return check_sums(out, anew=True)
 
     # all that can fail, before anything is written
     check_writable(out)

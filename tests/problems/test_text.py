@@ -1,18 +1,21 @@
 """Text as a task: windows, the order of an epoch, what is refused before training, a whole run."""
 import json
+import multiprocessing
 import os
+import pickle
 import shutil
 
 import numpy as np
 import pytest
-from shard_folders import documents
+from shard_folders import HEADER, documents
 from training import assert_same_runs, rows, run
 
 import eval_tasks
 import sample
 from engine.errors import UserError
-from problems.shards import Stream
-from problems.text import TOKENIZERS, TokenTask
+from problems import text
+from problems.shards import ShardWriter, Stream
+from problems.text import END_OF_TEXT, TOKENIZERS, TokenTask
 
 
 def token_task(shards, **options):
@@ -53,6 +56,22 @@ def damage_header(folder):
     (folder / 'train_00000.json').write_text('{}', encoding='utf-8')
 
 
+def damage_bytes(folder):
+    data = bytearray((folder / 'train_00001.bin').read_bytes())
+    data[10:50] = bytes(40)
+    (folder / 'train_00001.bin').write_bytes(data)
+    os.utime(folder / 'train_00001.bin')
+
+
+def damage_tokens(folder):
+    """A token that the tokenizer lacks, in a shard with its checksum."""
+    shutil.rmtree(folder)
+    for split in ('train', 'val'):
+        writer = ShardWriter(str(folder), split, HEADER, 1000)
+        writer.add(np.full(100, 299, np.uint16), 100)
+        writer.finish()
+
+
 def damage_tokenizer(folder):
     header = json.loads((folder / 'val_00000.json').read_text(encoding='utf-8'))
     (folder / 'val_00000.json').write_text(json.dumps(header | dict(tokenizer='gpt2')), encoding='utf-8')
@@ -60,7 +79,8 @@ def damage_tokenizer(folder):
 
 @pytest.mark.parametrize('damage,changes,says', [
     (damage_cut, {}, 'train_00001.bin has 99 bytes, not 100'), (damage_missing, {}, '00001 is missing'),
-    (damage_header, {}, 'not a shard of this project'), (None, dict(tokenizer='gpt2'), 'not gpt2'),
+    (damage_header, {}, 'not a shard of this project'), (damage_bytes, {}, 'train_00001.bin: not what was'),
+    (damage_tokens, {}, 'token 299 is beyond'), (None, dict(tokenizer='gpt2'), 'not gpt2'),
     (damage_tokenizer, {}, "'bytes' and 'gpt2'"),
     (shutil.rmtree, {}, 'no train shards'), (None, dict(vocab_size=256), 'must be at least 257'),
     (None, dict(block_size=100_000), 'fewer than'), (None, dict(block_size=0), 'block_size')])
@@ -110,3 +130,63 @@ def test_a_vocabulary_of_0_is_that_of_the_tokenizer():
 def test_bad_options_are_named(options, says):
     with pytest.raises(ValueError, match=says):
         token_task('', **options)
+
+
+def test_a_pickled_task_leaves_its_corpus_behind(tmp_path):
+    """As data workers start where processes do not fork: a map would be pickled as all of its tokens."""
+    for split in ('train', 'val'):
+        writer = ShardWriter(str(tmp_path), split, HEADER, 400_000)
+        writer.add(np.arange(1_000_000).astype(np.uint16) % 256, 1_000_000)
+        writer.finish()
+    task = token_task(tmp_path)
+    batch = task.train_batch(0, 3, 16)
+    assert len(pickle.dumps(task)) < 3000
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        from_worker = pool.apply(TokenTask.train_batch, (task, 0, 3, 16))
+    assert (from_worker.tokens == batch.tokens).all() and (from_worker.targets == batch.targets).all()
+
+
+def test_bits_per_byte_are_those_of_the_windows(tmp_path):
+    """The first 10 windows hold 5 ends of text, the others none."""
+    tokens = np.full(400, 7, np.uint16)
+    tokens[1:81:16] = 256
+    for split in ('train', 'val'):
+        writer = ShardWriter(str(tmp_path), split, HEADER, 1000)
+        writer.add(tokens, 395)
+        writer.finish()
+    task = token_task(tmp_path)
+    assert task.bits_per_byte(np.log(2), 10) == pytest.approx(80 / 75)
+    assert task.bits_per_byte(np.log(2), 49) == pytest.approx(392 / 387)
+
+
+def test_bits_per_byte_of_gpt2_count_the_bytes_of_its_tokens(tmp_path, monkeypatch, capsys):
+    tiktoken = pytest.importorskip('tiktoken')
+    pairs = [bytes([i, j]) for i in range(256) for j in range(256)][:50000]
+    ranks = {word: rank for rank, word in enumerate([*(bytes([i]) for i in range(256)), *pairs])}
+    encoding = tiktoken.Encoding('fake', pat_str=r'\S+|\s+', mergeable_ranks=ranks,
+                                 special_tokens={'<|endoftext|>': 50256})
+    monkeypatch.setattr(tiktoken, 'get_encoding', lambda name: encoding)
+    words = 'naïve words — of 中文 and more' * 9
+    tokens = np.append(text.GPT2().encode(words), END_OF_TEXT['gpt2']).astype(np.uint16)
+    assert len(tokens) < len(words)
+    for split in ('train', 'val'):
+        writer = ShardWriter(str(tmp_path), split, HEADER | dict(tokenizer='gpt2', vocab_size=50257), 10 ** 6)
+        for _ in range(3):
+            writer.add(tokens, len(words.encode()))
+        writer.finish()
+    task = token_task(tmp_path, tokenizer='gpt2', vocab_size=0)
+    targets = np.tile(tokens, 3)[1:8 * 20 + 1]
+    n_bytes = len(encoding.decode_bytes(targets[targets < 50256].tolist()))
+    assert task.bits_per_byte(1.5, 20) == pytest.approx(1.5 / np.log(2) * 160 / n_bytes)
+
+    def offline(name):
+        raise ConnectionError('no network')
+    monkeypatch.setattr(tiktoken, 'get_encoding', offline)
+    task = token_task(tmp_path, tokenizer='gpt2', vocab_size=0)
+    assert np.isnan([task.bits_per_byte(1.5, 20), task.bits_per_byte(1.5, 9)]).all()
+    assert capsys.readouterr().err.count('could not be downloaded (ConnectionError)') == 1
+
+
+def test_the_home_folder_is_expanded(monkeypatch):
+    monkeypatch.setenv('HOME', '/home/someone')
+    assert token_task('~/shards').data == '/home/someone/shards'
