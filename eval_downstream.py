@@ -162,9 +162,7 @@ def table_rows(path):
 
 def replace_row(path, row):
     """Puts the row into downstream.csv, in place of one of the same step, loops and task.
-
-    A column that only rows of another version have stays.
-    """
+    A column that only rows of another version have stays."""
     rows = [row]
     for old in table_rows(path):
         if any(old[name] != str(row[name]) for name in ('step', 'loops', 'task')):
@@ -174,7 +172,6 @@ def replace_row(path, row):
 
 
 def row_in_words(row):
-    """The line that is printed for a row."""
     text = f"step {row['step']}, loops {row['loops']}: {row['task']} {100 * row['score']:.2f}"
     if row['standard_error'] != '':
         text += f" +- {100 * row['standard_error']:.2f}"

@@ -105,7 +105,6 @@ def baseline_rows(task, split: str, examples: int) -> list[dict]:
 
 
 def write_results(task, config, rows: list[dict], step_rows: list[dict]):
-    """Writes the tables and the figure."""
     from plots.run_tables import loops_figure  # imports matplotlib, not needed before
 
     if step_rows:

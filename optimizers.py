@@ -1,19 +1,15 @@
 """The optimizer of a run: Adafactor (Saunshi et al. 2025), AdamW (Fan et al. 2025), or Muon (of neither).
-
 Adafactor (Shazeer and Stern 2018) is written out here, since it has to follow an external learning-rate
 schedule: torch.optim.Adafactor caps its step at min(lr, 1/sqrt(t)) and cannot be told not to. Over the 400k
 steps from 0.01 of Saunshi et al. it would take 52% of the schedule. This one takes `lr` as given, like
-transformers' with relative_step=False.
-"""
+transformers' with relative_step=False."""
 import torch
 
 
 def make_optimizer(model, config):
     """Weight decay on matrices only; every parameter is in exactly one group.
-
     muon: the blocks' matrices by Muon (Jordan et al. 2024), whose steps are scaled to the size of AdamW's
-    (Liu et al. 2025, Eq. 4), so that the learning rates mean the same; all else by AdamW.
-    """
+    (Liu et al. 2025, Eq. 4), so that the learning rates mean the same; all else by AdamW."""
     by_muon, matrices, vectors = sort_parameters(model, config.optimizer)
     groups = [dict(params=matrices, weight_decay=config.weight_decay)]
     if vectors:
@@ -80,11 +76,9 @@ class Together:
 
 class Adafactor(torch.optim.Optimizer):
     """Steps of lr * max(eps_scale, RMS(parameter)) * clipped update (Shazeer and Stern 2018, Alg. 4 and 5).
-
     Matrices keep one second moment a row and one a column, all else one an element; no momentum. beta2 at
     step t is 1 - t^decay (Sec. 7.2); the update is divided by max(1, RMS(update) / clip_threshold) (Sec. 6).
-    weight_decay shrinks a parameter by that times its (scaled) step. No value ever leaves the device.
-    """
+    weight_decay shrinks a parameter by that times its (scaled) step. No value ever leaves the device."""
 
     def __init__(self, params, lr: float, decay=-0.8, eps=1e-30, eps_scale=1e-3, clip_threshold=1.0,
                  weight_decay=0.0):
@@ -100,7 +94,6 @@ class Adafactor(torch.optim.Optimizer):
                     self.move(parameter, group)
 
     def move(self, parameter, group: dict):
-        """One step of a parameter."""
         state = self.state[parameter]
         state['step'] = state.get('step', 0) + 1
         beta2 = 1.0 - state['step'] ** group['decay']
@@ -116,9 +109,7 @@ class Adafactor(torch.optim.Optimizer):
 
 def normalised(grad, state: dict, beta2: float, eps: float):
     """The gradient over the root of its averaged second moment, which `state` keeps.
-
-    Time here is memory traffic, so rows and columns of a matrix are scaled in turn, in place.
-    """
+    Time here is memory traffic, so rows and columns of a matrix are scaled in turn, in place."""
     square = grad.square()
     if grad.dim() < 2:
         return running_mean(state, 'square', square.add_(eps), beta2).rsqrt() * grad

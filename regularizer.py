@@ -1,11 +1,9 @@
 """The looping-inspired regularizer: successive blocks of k layers are drawn towards each other.
-
 Saunshi et al. 2025, Eq. 4: R_G(k) = 1 / (L - k) * the sum over layers i = 0 .. L - k - 1 of
 cosine(theta_G^(i), theta_G^(i+k)) for each parameter group G (Attn-Q, .., FFN-W2), averaged over groups. As
 printed and minimised it would push the blocks apart, so the penalty here is 1 - cosine: 0 where the model is
 a looped one. Groups are the matrices, with the query, key and value parts of the joint projection apart;
-norms and biases are left out, since gains that start at 1 are alike from the beginning.
-"""
+norms and biases are left out, since gains that start at 1 are alike from the beginning."""
 import torch
 import torch.nn.functional as F
 
@@ -15,9 +13,7 @@ from stages import is_looped
 
 def groups_of(model: GPT, vectors=False) -> dict:
     """{group: its parameter in every layer, in order}; `vectors` adds norms and biases.
-
-    A model with a loop has no pairs of blocks to compare: {}.
-    """
+    A model with a loop has no pairs of blocks to compare: {}."""
     if is_looped(getattr(model, 'stages', ())):  # a plain GPT has no stages
         return {}
 
@@ -37,9 +33,7 @@ def groups_of(model: GPT, vectors=False) -> dict:
 
 def penalty(model: GPT, k: int):
     """The mean over groups and pairs (i, i + k) of 1 - cosine, a scalar.
-
-    Exactly 0 for a model with a loop (Saunshi et al. 2025, Eq. 5, adds it to the loss, weighted by lambda).
-    """
+    Exactly 0 for a model with a loop (Saunshi et al. 2025, Eq. 5, adds it to the loss, times lambda)."""
     by_group = []
     for tensors in groups_of(model).values():
         by_group.append(distances(tensors, k).mean())

@@ -50,9 +50,7 @@ class SampleConfig:
 @torch.inference_mode()
 def generate(model, tokens, n_new: int, n_loops=None, temperature=0.0, top_k=0, generator=None):
     """Continues tokens (B, T) by n_new, each from the cached keys and values of all before.
-
-    Returns tokens and their probabilities, before temperature and top-k act on them, both (B, n_new).
-    """
+    Returns tokens and their probabilities, before temperature and top-k act on them, both (B, n_new)."""
     cache = model.new_cache(len(tokens), tokens.size(1) + n_new, n_loops)
     new_tokens = []
     probabilities = []
@@ -129,9 +127,7 @@ def full_answers(model, task, prompt: list, loop_counts):
 
 def adaptive_answers(model, task, prompt: list, loop_counts):
     """(full answers, notes) by loop count; where no counts are given, up to a little more than T.
-
-    The notes say which count is T and at which one the rule of the highest confidence stops.
-    """
+    The notes say which count is T and at which one the rule of the highest confidence stops."""
     needed = int(task.steps(np.array([prompt]))[0])  # T
     searched = range(1, needed + task.loops_margin + 1)
     tried = sorted({*loop_counts, *searched})
@@ -148,9 +144,7 @@ def adaptive_answers(model, task, prompt: list, loop_counts):
 
 def show(task, prompt: list, truth: list, answers, measure: str, notes: dict):
     """Prints a problem and the answers (loop count, tokens, value of the measure), aligned.
-
-    It is right where it agrees with the true answer as far as both go. notes: what to say of a loop count.
-    """
+    It is right where it agrees with the true answer as far as both go. notes: what to say of a loop count."""
     print(f'\n{task.decode(prompt)}  true answer: {task.decode(truth)}')
     lines = []  # label, answer, how sure the model is, right or wrong
     for n_loops, tokens, value in answers:
@@ -191,7 +185,6 @@ def main(argv):
 
 
 def answer_problem(model, task, config, prompt: list, truth: list):
-    """Prints a problem and what the model answers to it."""
     n_new = config.max_new_tokens or len(truth) or TEXT_LENGTH
     if task.full_answer:
         n_new = task.room(prompt)

@@ -1,8 +1,6 @@
 """Every field of a training run, with its default; what configuration files and the command line may set.
-
 A run's configuration is one flat dataclass: the options of the model (stages.py), those of the run (here),
-and those of its task (the fields of its class in problems/).
-"""
+and those of its task (the fields of its class in problems/)."""
 import dataclasses
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -100,9 +98,7 @@ class Config(ModelConfig):
 
 def with_task(values: dict):
     """Config with the options of the task that `values` name, or of the default task, as further fields.
-
-    It says of the option of another task which tasks take it.
-    """
+    It says of the option of another task which tasks take it."""
     name = values.get('task', Config.task)
     if not isinstance(name, str) or name not in TASKS:
         return Config  # converting `task` says which there are

@@ -97,9 +97,7 @@ def summary(rows: list[dict]) -> str:
 
 def held_products(n: int) -> list[dict]:
     """Rows of loop, position, first and last factor of the product held there, 0 and 0 for the identity.
-
-    The model composes in Z_2: factor j is in a product if and only if that is 1 where g_j alone is 1.
-    """
+    The model composes in Z_2: factor j is in a product if and only if that is 1 where g_j alone is 1."""
     built = group_composition(group_table('c', 2), n)
     factors = torch.eye(n).long()  # (n, n), row j: g_j alone is 1
     tokens = F.pad(factors, (1, 0), value=2)  # (n, n + 1), # goes first

@@ -43,10 +43,8 @@ MAY_CHANGE = ('out_dir max_minutes log_interval eval_interval checkpoint_interva
 
 
 def lr_at(step: int, config) -> float:
-    """Learning rate of a step, counted from 0: linear warmup, then constant, then cosine to 0.
-
-    (Saunshi et al. 2025, App. A.1; Fan et al. 2025, App. E.)
-    """
+    """Learning rate of a step, counted from 0: linear warmup, then constant, then cosine to 0
+    (Saunshi et al. 2025, App. A.1; Fan et al. 2025, App. E)."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == 'constant':
@@ -58,11 +56,9 @@ def lr_at(step: int, config) -> float:
 
 def backward(model, run, batch, n_targets: int):
     """Gradients of the mean loss over the global batch; returns this process's share of the summed loss.
-
     The share is cut into micro-batches; each is normalised by the global count of targets, so the gradient
     depends neither on how the batch is cut nor on how many processes share it. The regularizer (Saunshi et
-    al. 2025, Eq. 5) is added once, to the last.
-    """
+    al. 2025, Eq. 5) is added once, to the last."""
     config = run.config
     tokens, targets, loops = run.runtime.put(batch)  # (B, T), (B, T), (B,) or None
     total = torch.zeros((), device=tokens.device)  # the loss stays on the device
@@ -267,9 +263,7 @@ def log_step(run: Run, log: RunLog, meter: Meter, loss, n_targets, lr: float, gr
 
 def evaluate_and_keep_best(run: Run, log: RunLog, stop):
     """Validation rows into eval.csv; best.pt follows the highest mean accuracy, then the lowest mean loss.
-
-    Where a stop is wanted meanwhile, the run owes this evaluation to the next start.
-    """
+    Where a stop is wanted meanwhile, the run owes this evaluation to the next start."""
     config = run.config
     size = min(config.micro_batch_size, config.eval_examples)  # examples at a time
     rows = evaluate(run.evaluated, run.task, run.runtime, 'val', config.eval_examples, size, stop=stop.wanted)
@@ -359,7 +353,6 @@ def main(config, files, argv):
 
 
 def greet(run: Run, log: RunLog):
-    """What runs, and where, in a few lines."""
     config = run.config
     log.line(f'{config.out_dir}: {config.stages} on {config.task}, '
              f'{run.model.count_parameters():,} parameters, '

@@ -37,7 +37,6 @@ GREEDY = {'until', 'max_gen_toks', 'max_new_tokens', 'do_sample', 'temperature',
 
 
 class LanguageModel(NamedTuple):
-    """A model with its tokenizer."""
     name: str
     model: LoopedGPT
     encode: Callable  # text -> list of tokens
@@ -245,9 +244,7 @@ def harness_model(name: str, loops: int | None = None, checkpoint='best.pt', bat
 @torch.inference_mode()
 def loglikelihoods(lm, pairs, loops, batch_size, runtime):
     """(log-likelihood, whether greedy) of each continuation after its context; pairs of their tokens.
-
-    An empty context is the end of another text, a long one loses its beginning.
-    """
+    An empty context is the end of another text, a long one loses its beginning."""
     size = lm.model.config.block_size
     rows = []
     for context, continuation in pairs:
@@ -286,9 +283,7 @@ def fitted(rows, room):
 
 def generations(lm, requests, loops, batch_size, runtime):
     """Greedy continuations of (context, options) up to the first of options['until'].
-
-    max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's.
-    """
+    max_gen_toks, 256 by default, takes half of the model's context at most: the rest is the prompt's."""
     # Requests with the same stops and length are answered together.
     size = lm.model.config.block_size
     groups = defaultdict(list)  # (until, n_new): numbers of requests

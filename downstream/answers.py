@@ -1,8 +1,6 @@
 """A model's answers to the items of a task: prompts that fit its context, batches, files that survive a kill.
-
 A file of answers holds the settings and then a line for each answer, all JSON. Each process writes its own
-part; when all are done the main process makes one file of them.
-"""
+part; when all are done the main process makes one file of them."""
 import glob
 import hashlib
 import json
@@ -36,10 +34,8 @@ def fit_prompt(lm, loaded, number, n_new) -> Prompt:
 
 def answer_task(lm, name, loaded, n_loops, n_new, config, runtime, path) -> list:
     """The scored answers to all items, in order (for the main process): the lines of the file at `path`.
-
     lm is a LanguageModel, loaded a LoadedTask, config that of eval_downstream. What the file holds already
-    is not computed again.
-    """
+    is not computed again."""
     asked = hashlib.sha256(json.dumps(loaded).encode('utf-8')).hexdigest()
     settings = {  # all that the answers depend on
         'model': lm.name, 'weights': lm.weights, 'step': lm.step, 'loops': n_loops, 'task': name,

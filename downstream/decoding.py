@@ -1,8 +1,6 @@
 """Greedy answers to many prompts: batches of similar lengths, and what prompts share is computed once.
-
 Prompts of a few-shot task begin with the same shots, those of one passage with the passage too. The cached
-keys and values of such a beginning, of every loop, are copied to the rows of a batch instead of computed.
-"""
+keys and values of such a beginning, of every loop, are copied to the rows of a batch instead of computed."""
 from collections import defaultdict
 from os.path import commonprefix  # of any sequences
 from typing import NamedTuple
@@ -21,9 +19,7 @@ class Prompt(NamedTuple):
 
 def batches(prompts: list, batch_size: int) -> list:
     """Prompts of one context together, all others by length, so that rows of a batch are about as long.
-
-    The longest come first: memory runs out at once or never, and the last batches are the quick ones.
-    """
+    The longest come first: memory runs out at once or never, and the last batches are the quick ones."""
     groups = defaultdict(list)  # context: its prompts, the longest first
     for prompt in sorted(prompts, key=lambda prompt: -len(prompt.tokens)):
         groups[prompt.context].append(prompt)
@@ -67,12 +63,9 @@ class Prefix:
 
 @torch.inference_mode()
 def answer_batch(prefix: Prefix, rows: list, n_new: int, stops, share=True) -> list:
-    """The tokens that greedy decoding adds to each row of tokens, n_new at most.
-
-    `stops`, bool (V,) on the model's device: an answer ends with the first of these tokens. Rows are filled
-    up behind what all share (share=False computes all of it for each). Once half of them are done, the others
-    go on in a smaller batch.
-    """
+    """The tokens that greedy decoding adds to each row of tokens, n_new at most; each ends with the first of
+    `stops`, bool (V,) on the model's device. Rows are filled up behind what all share (share=False computes
+    all of it for each). Once half of them are done, the others go on in a smaller batch."""
     # What all rows share comes from one row, the rest of each follows in one pass.
     shared = common_length(rows) if share else 0
     tokens, fillers = padded(rows, shared, stops.device)

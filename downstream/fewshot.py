@@ -1,9 +1,7 @@
 """The 19 few-shot tasks of Saunshi et al. 2025 (Tables 5 to 8): their data, shots and scores.
-
 The paper states the groups and 5 shots for math and primitives. Prompts (downstream/questions.py), splits and
 the metric of question answering are chosen here (docs/deviations.md, D15). The shots of a task are the last
-items of some records of the train split, drawn by a fixed seed, and the same for all of its prompts.
-"""
+items of some records of the train split, drawn by a fixed seed, and the same for all of its prompts."""
 import json
 import os
 import re
@@ -155,9 +153,7 @@ class LoadedTask(NamedTuple):
 def load_task(name: str, shots: int, seed: int, data_dir='', revision='', limit=0,
               every_language=False) -> LoadedTask:
     """A task's items (the first `limit`, 0 is all) and as many shots, drawn by `seed`.
-
-    Where there is no train split, the records of the shots leave the scored ones. All records are checked.
-    """
+    Where there is no train split, the records of the shots leave the scored ones. All records are checked."""
     task = TASKS[name]
     if every_language:
         task = task._replace(keep=None)
@@ -215,7 +211,6 @@ def items_of(name: str, task: FewShotTask, source: Source, number: int) -> list:
 
 
 def prompt_of(item, shots):
-    """Shots and question, a blank line between."""
     return '\n\n'.join([*shots, item.prompt])
 
 

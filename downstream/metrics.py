@@ -1,11 +1,9 @@
 """Scores of a text against gold answers by the official rules of each data set, all in [0, 1].
-
 A function for each rule, which names its scorer, takes the answer to a question (a str) and a list of golds
 (str, in DROP tuples of str) and returns a dict of scores. EM is exact match after normalisation, F1 the
 harmonic mean of precision and recall over words. docs/downstream.md numbers the deviations from the official
 scorers. What looks odd and is official: punctuation is ASCII's only; TriviaQA and QuAC give two empty answers
-F1 0 but EM 1; DROP drops the sign of '-3', reads '1/2' as 12, '$5.50' as 550, and rounds F1 to 2 digits.
-"""
+F1 0 but EM 1; DROP drops the sign of '-3', reads '1/2' as 12, '$5.50' as 550, and rounds F1 to 2 digits."""
 import re
 import string
 import unicodedata
@@ -104,10 +102,8 @@ def leave_one_out_scores(prediction, golds, f1):
 
 def quac(prediction, golds):
     """QuAC (scorer.py): leave-one-out F1 and EM, and the F1 of a gold against the others (human_f1).
-
     CANNOTANSWER is the only gold where at least half of them say so, else it is none; it scores for itself
-    alone, letter by letter.
-    """
+    alone, letter by letter."""
     spans = [normalize(gold) for gold in golds if gold != CANNOT]
     if 2 * len(spans) <= len(golds):
         right = float(prediction == CANNOT)
@@ -140,9 +136,7 @@ def spans_of(text):
 
 def drop_pair(spans, gold_spans):
     """(EM, F1): equal sets of equally many spans; F1s of the best one-to-one pairs over the larger count.
-
-    Rounded to 2 digits as numpy does it, though numpy adds 8 or more values in another order.
-    """
+    Rounded to 2 digits as numpy does it, though numpy adds 8 or more values in another order."""
     spans = list(map(drop_normalize, spans))
     golds = list(map(drop_normalize, gold_spans))
     em = set(spans) == set(golds) and len(spans) == len(golds)
@@ -188,11 +182,9 @@ def drop_f1(words, gold):
 
 def best_pairs(scores):
     """Scores >= 0 of the one-to-one pairs of rows and columns with the largest sum: Hungarian method, O(n^3).
-
     In the order of columns, 0 for what has no partner: max(rows, columns) values. Rows take seats (columns)
     one by one, each by the cheapest chain of moves from seat 0, where it waits, to a free one. Every reduced
-    cost, price of row + price of seat - score, stays >= 0.
-    """
+    cost, price of row + price of seat - score, stays >= 0."""
     size = max(len(scores), len(scores[0]))
     square = np.zeros((size, size + 1))  # filled up with pairs that score 0
     square[:len(scores), 1:len(scores[0]) + 1] = scores
@@ -247,10 +239,8 @@ def drop_gold(number, date, spans):
 
 def word_problem(prediction, golds):
     """Whether the answer to a math word problem equals a gold (deviation 6).
-
     The first number after "the answer is", else the last one, counts to 1 in 10^6; without commas and $, a
-    fraction as its quotient, a gold without its unit. Golds like "3:5" or a name are compared as texts.
-    """
+    fraction as its quotient, a gold without its unit. Golds like "3:5" or a name are compared as texts."""
     phrase = re.search('the answer is', prediction, re.IGNORECASE)
     answer = prediction[phrase.end():] if phrase else prediction
     numbers = numbers_of(answer)[:1] if phrase else []

@@ -1,10 +1,8 @@
 """Questions with their gold answers, made from the records of each data set.
-
 A record becomes one item, or one for each turn of a dialogue, with the gold answers to the turns before in
 its prompt. docs/prompts.md shows a prompt of each task; Saunshi et al. 2025 do not state those of question
 answering and math, which are this project's (docs/deviations.md, D15). Fields are joined by +, which refuses
-null, where an f-string would ask about 'None'.
-"""
+null, where an f-string would ask about 'None'."""
 from random import Random
 from typing import NamedTuple
 
@@ -16,9 +14,7 @@ PRIMITIVE_EXAMPLES = 1000  # of each reasoning primitive
 
 class Item(NamedTuple):
     """One question. `prompt` asks it, a shot adds `answer`, the score compares with `golds`.
-
-    Items of one passage share `context`, and so the first part of their prompts; '' shares nothing.
-    """
+    Items of one passage share `context`, and so the first part of their prompts; '' shares nothing."""
     prompt: str
     answer: str
     golds: list

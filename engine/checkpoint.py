@@ -26,9 +26,7 @@ def save(path: str, checkpoint: dict):
 
 class Saver:
     """Saves in a thread while training goes on: a step waits for a copy in memory, not for the disk.
-
-    One is written at a time. What went wrong is raised by the next call.
-    """
+    One is written at a time. What went wrong is raised by the next call."""
 
     def __init__(self):
         self.thread = None
@@ -66,9 +64,7 @@ def copied(value):
 
 def load(path: str) -> dict:
     """A checkpoint's dict, on the CPU; UserError where the file is missing, cut or of another kind.
-
-    What the system refuses (permission, memory, a bad disk) is told in its own words.
-    """
+    What the system refuses (permission, memory, a bad disk) is told in its own words."""
     folder = os.path.dirname(path)
     try:
         with open(path, 'rb') as file:

@@ -1,11 +1,7 @@
 """Typed configuration: the defaults of a dataclass < configuration files in order < --key=value.
-
-    python train.py config/ghop_1x6.py --max_steps=100
-
 A configuration file is plain Python, run in a namespace of its own; what it assigns to public names must be
 fields. Names that start with an underscore, modules and functions are the file's own business. A field's type
-may carry bounds: `Annotated[int, Bounds(1)]`. Whatever is wrong with the input is a UserError.
-"""
+may carry bounds: `Annotated[int, Bounds(1)]`. Whatever is wrong with the input is a UserError."""
 import dataclasses
 import difflib
 import inspect
@@ -40,13 +36,10 @@ Decay = Annotated[float, Bounds(0, 1 - sys.float_info.epsilon, 'at least 0 and b
 
 
 def configure(cls, argv: list[str], usage: str, positional='files', extend=None):
-    """An instance of the dataclass `cls` from the command line; returns (config, words).
-
-    `words` are the arguments without '-', in order: configuration files, or what `positional` calls them,
-    which are left to the caller. `extend(values)` may return a subclass that has further fields, given the
-    values as they were written. `--help` prints every field and leaves. A method `check` of the dataclass may
-    raise ValueError for relations between fields that do not hold.
-    """
+    """(config, words): an instance of the dataclass `cls` from the command line, the arguments without '-'.
+    `words` are configuration files, or what `positional` calls them, which are left to the caller.
+    `extend(values)` may return a subclass with further fields, given the values as they were written.
+    `--help` prints every field and leaves. `cls.check` may raise ValueError where fields do not fit."""
     words = [arg for arg in argv if not arg.startswith('-')]
     wants_help = '--help' in argv or '-h' in argv
     values = {}  # of every key its value, as text or Python object, and where it was given
@@ -145,9 +138,7 @@ def convert(cls, key: str, value, where: str = ''):
 
 def as_type(kind, value):
     """Text or an object as a bool, int, float, str, Literal, tuple[kind, ...] or Annotated[kind, Bounds].
-
-    ValueError for what is none of the kind. Numbers are finite, whole ones of 64 bits.
-    """
+    ValueError for what is none of the kind. Numbers are finite, whole ones of 64 bits."""
     origin = typing.get_origin(kind)
     args = typing.get_args(kind)
     if origin is Annotated:
@@ -207,9 +198,7 @@ def describe(kind) -> str:
 
 def help_text(cls, usage: str) -> str:
     """Usage, then every field with its default and the comment on its line; `# --- title` is a heading.
-
-    A class may list as `field_sources` what declares its fields: (title, class) in order.
-    """
+    A class may list as `field_sources` what declares its fields: (title, class) in order."""
     lines = [usage.strip()]
     for title, declared_in in getattr(cls, 'field_sources', [('', cls)]):
         found = field_lines(cls, declared_in)

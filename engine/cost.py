@@ -65,13 +65,10 @@ def on_meta(config) -> LoopedGPT:
 
 def micro_batch(config, task, runtime) -> int:
     """Sequences at once of a device's share: as asked for, or that of the fewest parts that fit.
-
-    Parts differ by one sequence at most; half as many more parts are taken where that makes them equal.
-
-    A GPU's memory holds it, and device_memory where that is set. On a CPU what a block keeps of it stays in
-    the cache, if the gradients, which every part adds to, do too, and if all sequences are of one length
-    (1.2 times as fast as 64 sequences of p-hop at once).
-    """
+    A GPU's memory holds them, and device_memory where that is set. On a CPU what a block keeps of them stays
+    in the cache, if the gradients, which every part adds to, do too, and if all sequences are of one length
+    (1.2 times as fast as 64 sequences of p-hop at once). Parts differ by one sequence at most; half as many
+    more parts are taken where that makes them equal."""
     share = runtime.share(config.batch_size)
     if config.micro_batch_size:
         return min(config.micro_batch_size, share)
@@ -126,9 +123,7 @@ def activation_bytes(model, sequences: int, T: int, dtype: str) -> int:
 
 def block_bytes(model, sequences: int, T: int, dtype: str) -> int:
     """Bytes that a block saves for its backward pass, counted on the meta device.
-
-    Attention counts as it runs on a CPU up to length 512; a GPU's fused kernel keeps less.
-    """
+    Attention counts as it runs on a CPU up to length 512; a GPU's fused kernel keeps less."""
     torch_dtype = getattr(torch, dtype)
     block = model.blocks[0].to(torch_dtype)
     x = torch.empty(sequences, T, model.config.n_embd, device='meta', dtype=torch_dtype, requires_grad=True)

@@ -1,7 +1,5 @@
 """Errors that a user can put right: one line on stderr and exit code 2, never a traceback.
-
-The line has the system's own words: what failed, and why. Every process of torchrun prints its own.
-"""
+The line has the system's own words: what failed, and why. Every process of torchrun prints its own."""
 import os
 import sys
 from contextlib import contextmanager

@@ -16,10 +16,8 @@ BAR_DELAY = 5  # seconds that an evaluation takes before its progress is shown
 
 
 def loop_counts_to_try(stages, wanted=()) -> tuple:
-    """The wanted loop counts, by default 1 to twice the trained one.
-
-    (None,), which stands for the trained counts, where there is no loop or several of different counts.
-    """
+    """The wanted loop counts, by default 1 to twice the trained one; (None,), which stands for the trained
+    counts, where there is no loop or several of different counts."""
     if wanted:
         return wanted
     if not sweepable(stages):
@@ -37,12 +35,10 @@ def progress_bar(runtime, difficulties, examples: int, batch_size: int) -> tqdm:
 def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, loop_counts=(None,),
              stop=None) -> list[dict] | None:
     """Rows (difficulty, loops, loss, accuracy, count), one for each difficulty and loop count.
-
     The count None stands for the trained one, or for each sample's T where loops are adaptive. An example is
     right when all of its scored targets are, as greedy decoding of its answer would be. The loss is the mean
     cross entropy of a scored target, in nats. Processes share the examples; their number changes no row.
-    No rows but None where stop(), called before each batch, is true in any process.
-    """
+    No rows but None where stop(), called before each batch, is true in any process."""
     was_training = model.training
     model.eval()
     examples = min(examples, task.available(split))
@@ -72,9 +68,7 @@ def evaluate(model, task, runtime, split: str, examples: int, batch_size: int, l
 def score_examples(model, task, runtime, split: str, difficulty, examples: int, batch_size: int, loop_counts,
                    stop, bar) -> dict | None:
     """{loop count: [loss, targets, right], summed over the first examples of a difficulty}; see `score`.
-
-    None where a process was told to stop; all of them learn of it here.
-    """
+    None where a process was told to stop; all of them learn of it here."""
     sums = {n_loops: torch.zeros(3, dtype=torch.float64, device=runtime.device) for n_loops in loop_counts}
     stopped = False
     lo, hi = runtime.slice(examples)
@@ -96,9 +90,7 @@ def score_examples(model, task, runtime, split: str, difficulty, examples: int, 
 
 def score_batch(model, task, batch, n_counted: int, loop_counts):
     """Yields (loop count, scores (3,)) of the first n_counted examples of a batch; see `score`.
-
-    Language models are scored by their loss alone: the logits of a large vocabulary are never all held.
-    """
+    Language models are scored by their loss alone: the logits of a large vocabulary are never all held."""
     tokens, targets, sample_loops = batch  # (B, T), (B, T), (B,) or None
     targets[n_counted:] = IGNORE
 
@@ -116,9 +108,7 @@ def score_batch(model, task, batch, n_counted: int, loop_counts):
 
 def logits_at(model, tokens, loop_counts, sample_loops=None):
     """Yields (loop count, logits (B, T, V)) for each loop count, in one pass where there are several.
-
-    None stands for each sample's own count, sample_loops (B,), or for the model's where these are None.
-    """
+    None stands for each sample's own count, sample_loops (B,), or for the model's where these are None."""
     if len(loop_counts) == 1 or 0 in loop_counts:  # the single pass begins after the first loop
         for n_loops in loop_counts:
             yield n_loops, model(tokens, n_loops=sample_loops if n_loops is None else n_loops)
@@ -132,12 +122,8 @@ def logits_at(model, tokens, loop_counts, sample_loops=None):
 def score(logits, targets):
     """Summed cross entropy, scored targets, and examples right in all of them, of logits (B, T, V): (3,)."""
     scored = targets != IGNORE
-    losses = F.cross_entropy(
-        logits.float().flatten(0, 1),
-        targets.flatten(),
-        ignore_index=IGNORE,
-        reduction='none',
-    )  # (B * T,)
+    losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE,
+                             reduction='none')  # (B * T,)
     n_right = exact_match(logits, targets).double().sum()
     return torch.stack([losses.double().sum(), scored.double().sum(), n_right])
 

@@ -18,8 +18,10 @@ def write_atomically(path: str, write, mode='w'):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:  # a full disk does not say whose
-        raise OSError(error.errno, error.strerror, error.filename or path) from None
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk does not say whose
+            error.filename = path
+        raise
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

@@ -48,9 +48,7 @@ def as_numpy(batch):
 
 def batches_ahead(run):
     """Yields batches from the run's step on, made ahead by worker processes, in order whatever their number.
-
-    Closing the generator ends the workers. UserError where a worker is killed, or a batch cannot be made.
-    """
+    Closing the generator ends the workers. UserError where a worker is killed, or a batch cannot be made."""
     workers = run.config.data_workers
     loader = DataLoader(StepBatches(run), sampler=range(run.step, run.config.max_steps, AHEAD),
                         batch_size=None, num_workers=workers, prefetch_factor=2 if workers else None,

@@ -1,5 +1,6 @@
 """What a run tells: config.json and CSV files in its folder, progress on the console, wandb if asked."""
 import csv
+import glob
 import json
 import os
 import subprocess
@@ -43,9 +44,7 @@ class CsvLog:
 
 class RunLog:
     """The console and the CSV files of a run, on rank 0 alone; the other ranks write and print nothing.
-
-    The console is a progress bar on a terminal, plain lines elsewhere; wandb gets the same rows.
-    """
+    The console is a progress bar on a terminal, plain lines elsewhere; wandb gets the same rows."""
 
     def __init__(self, run, argv: list[str]):
         config = run.config
@@ -72,6 +71,8 @@ class RunLog:
         try:
             os.makedirs(run.config.out_dir, exist_ok=True)
             self.lock = lock_folder(run.config.out_dir)
+            for path in glob.glob(os.path.join(glob.escape(run.config.out_dir), '*.tmp')):
+                os.remove(path)  # a kill in the middle of writing has left it
             if not run.step and os.path.exists(run.path('best.pt')):
                 os.remove(run.path('best.pt'))
             if run.step < run.config.max_steps:
@@ -84,7 +85,6 @@ class RunLog:
             raise UserError(f'out_dir={run.config.out_dir} cannot be written: {error.strerror}') from None
 
     def step(self, row: dict):
-        """A row of metrics.csv."""
         if not self.main:
             return
         self.metrics.write(row)
@@ -193,7 +193,6 @@ def start_wandb(run):
 
 
 def describe(row: dict) -> str:
-    """An evaluation in words."""
     if 'bits_per_byte' in row:
         return f"loops {row['loops']:g}: loss {row['loss']:.4f}, {row['bits_per_byte']:.4f} bits a byte"
     accuracy = f"{100 * row['accuracy']:.2f}%"

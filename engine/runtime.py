@@ -40,16 +40,13 @@ class Runtime:
         return self.rank == 0
 
     def autocast(self):
-        """The context of forward passes: bf16 where chosen, nothing in float32."""
         if self.dtype == 'bfloat16':
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
     def for_inference(self, model):
         """The model with linear weights of the dtype in use: autocast would convert them at every call.
-
-        The products are the same to the bit; to train it is no longer possible.
-        """
+        The products are the same to the bit; to train it is no longer possible."""
         if self.dtype == 'bfloat16':
             for module in model.modules():
                 if isinstance(module, torch.nn.Linear):  # a new parameter: a tied embedding stays as it is
@@ -105,9 +102,7 @@ class Runtime:
 
 class Stop:
     """Remembers SIGTERM or Ctrl-C, so that the loop can save and leave; a second Ctrl-C ends it at once.
-
-    A second SIGTERM does not: schedulers and torchrun both send one. `deadline`: seconds since the epoch.
-    """
+    A second SIGTERM does not: schedulers and torchrun both send one. `deadline`: seconds since the epoch."""
 
     def __init__(self, max_minutes: float = 0.0):
         self.signal = 0
@@ -146,11 +141,8 @@ class Stop:
 
 
 def join_processes(backend: str):
-    """The process group that torchrun describes.
-
-    After a restart the names in torchrun's store are put apart: gloo would find the addresses of the
-    processes that died (torch 2.13).
-    """
+    """The process group that torchrun describes. After a restart the names in its store are put apart: gloo
+    would find the addresses of the processes that died (torch 2.13)."""
     if not restarts():
         dist.init_process_group(backend)
         return
@@ -161,7 +153,6 @@ def join_processes(backend: str):
 
 
 def restarts() -> int:
-    """How often torchrun has started the processes again."""
     count = os.environ.get('TORCHELASTIC_RESTART_COUNT') or '0'
     if not count.isdecimal():
         raise UserError(f'TORCHELASTIC_RESTART_COUNT={count!r} is not a number of restarts: unset it')
@@ -215,7 +206,6 @@ def pick_dtype(choice: str, device: torch.device) -> str:
 
 
 def pick_compile(choice: str) -> tuple[bool, str]:
-    """Whether to compile, and the words that say so."""
     if choice == 'False':
         return False, 'off'
     missing = None

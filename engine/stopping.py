@@ -1,28 +1,18 @@
 """When a looped model stops: the rules for full-answer prediction, and how well each of them does.
-
 Fan et al. 2025, Sec. 4.3: the oracle knows how many loops a problem needs; the other rules look at how sure
 the model is of its answer after every loop. The defaults of eval_tasks.py are those of the authors' code:
-one of the steps 1 to T + 20 (T + 30 for multiplication and unique set) for all problems of a length.
-"""
+one of the steps 1 to T + 20 (T + 30 for multiplication and unique set) for all problems of a length."""
 import torch
 
 from engine.evaluation import exact_match, progress_bar
 from problems.task import IGNORE
 
-RULES = (
-    'oracle',
-    'confidence',
-    'confidence of the batch',
-    'threshold',
-    'threshold of the batch',
-)
+RULES = ('oracle', 'confidence', 'confidence of the batch', 'threshold', 'threshold of the batch')
 
 
 def confidence(logits, answered):
     """Mean cross entropy against the argmax of logits (B, T, V) over `answered` (B, T): (B,), in nats.
-
-    The lower, the surer the model is. Fan et al. 2025, Eq. 2, prints arg max of this; the lowest is meant.
-    """
+    The lower, the surer the model is. Fan et al. 2025, Eq. 2, prints arg max of this; the lowest is meant."""
     logits = logits.float()
     cross_entropy = logits.logsumexp(-1) - logits.amax(-1)  # (B, T)
     total = (cross_entropy * answered).sum(1)  # (B,)
@@ -31,11 +21,9 @@ def confidence(logits, answered):
 
 def chosen_steps(rule: str, confidences, needed, threshold: float, loops_min: int = 1, group: int = 0):
     """The step, from 1, at which each sample stops (B,).
-
     confidences (T_max, B); needed (B,) is each sample's T. oracle: T itself, T_max at most. confidence: the
     surest step. threshold: the first step below it, else T_max (Fan et al. 2025, footnote 9). 'of the batch'
-    takes the mean of `group` samples, 0: of all, for each of them. Only the oracle stops before loops_min.
-    """
+    takes the mean of `group` samples, 0: of all, for each of them. Only the oracle stops before loops_min."""
     steps_max = len(confidences)
     if rule == 'oracle':
         return needed.clamp(max=steps_max)
@@ -54,9 +42,7 @@ def chosen_steps(rule: str, confidences, needed, threshold: float, loops_min: in
 
 def all_steps(model, runtime, batch, loops_max: int):
     """(confidences, right, needed): (T_max, B) twice and (B,), on the CPU, from one pass of T_max loops.
-
-    Confidence is that of all that is read, to the end of the row: no rule knows where the answer ends.
-    """
+    Confidence is that of all that is read, to the end of the row: no rule knows where the answer ends."""
     tokens, targets, needed = runtime.put(batch)
     answered = (targets != IGNORE).cumsum(1) > 0  # (B, T)
     confidences = []
@@ -92,9 +78,7 @@ def all_examples(model, task, runtime, config, length: int, loops_max: int, bar)
 @torch.inference_mode()
 def evaluate_rules(model, task, runtime, config) -> tuple[list[dict], list[dict]]:
     """Rows by length and rule (loops: the mean of the steps used), and rows by length and step.
-
-    config: split, examples, batch_size and the options of stopping rules, as in eval_tasks.py.
-    """
+    config: split, examples, batch_size and the options of stopping rules, as in eval_tasks.py."""
     lengths = task.evaluated(config.split)
     margin = config.loops_margin or task.loops_margin
     rule_rows = []

@@ -1,7 +1,5 @@
 """What a row of `python bench.py rows` is, how it is measured, and the models with random weights.
-
-A Case is timed, ours and a peer in turn, medians; a Size is counted. The other files here make them.
-"""
+A Case is timed, ours and a peer in turn, medians; a Size is counted. The other files here make them."""
 import os
 import platform
 import re
@@ -68,9 +66,7 @@ def median_milliseconds(functions: dict, runtime, repeats: int) -> dict:
 
 def rate_row(case: Case, runtime, repeats: int, peaks: dict) -> dict:
     """A case timed: rates, the median ratio with its lowest and highest, MFU. Better is above 1.
-
-    `peaks` has the matmul peak of each dtype, in FLOP/s.
-    """
+    `peaks` has the matmul peak of each dtype, in FLOP/s."""
     functions = [case.ours, case.peer] if case.peer else [case.ours]
     warmup = 0 if case.once else 1
     times = time_in_turn(functions, runtime, repeats if warmup else 1, warmup)
@@ -131,7 +127,6 @@ def matmul_peak(device, dtype: str, seconds=1.0) -> float:
 # --- models
 
 def make_looped(stages: str, shape: dict, **options) -> LoopedGPT:
-    """Ours, of a shape and further options (fields of ModelConfig)."""
     config = ModelConfig(stages=stages, **shape, **options)
     return LoopedGPT(config, torch.Generator().manual_seed(0))
 

@@ -80,9 +80,7 @@ def decode_gpt2(gpt2, prompt, cached: bool):
 
 def inference_methods(path: str, options, runtime) -> dict[str, Callable]:
     """{method: a function that answers the batch once} for a task's configuration file.
-
-    `options` has the length and the number of the problems, and T_max.
-    """
+    `options` has the length and the number of the problems, and T_max."""
     if not read_config(path)[1].adaptive_loops:
         raise UserError(f'{path} is no configuration of one of the tasks of Fan et al. 2025')
     test_length = f'--test_lengths={options.length}'
@@ -92,10 +90,8 @@ def inference_methods(path: str, options, runtime) -> dict[str, Callable]:
     model = random_model(config, runtime)
     batch = task.eval_batch('test', options.length, 0, options.batch)
     tokens, _, loops = runtime.put(batch)  # (B, T) and (B,)
-    methods = {
-        'oracle': partial(model, tokens, n_loops=loops),
-        'confidence': partial(all_steps, model, runtime, batch, options.loops_max),
-    }
+    methods = {'oracle': partial(model, tokens, n_loops=loops),
+               'confidence': partial(all_steps, model, runtime, batch, options.loops_max)}
     for method in ('FAP', 'FAP-Pause', 'NTP', 'NTP-Pause', 'NTP-Loop'):
         argv = [path, f'config/lengths/as_{method.lower().replace("-", "_")}.py', test_length]
         if method != 'NTP-Loop':  # all others have 20 times the layers of the task
@@ -140,11 +136,9 @@ def few_shot_rates(name: str, count: int, repeats: int, runtime) -> tuple[dict, 
         save_random_gpt2(folder, n_embd=256, n_layer=6, n_head=8, n_positions=2048)
         lm = load_language_model(f'gpt2:{folder}', device=runtime.device)
         prompts = [Prompt(i, lm.encode(text)) for i, text in enumerate(texts)]
-        methods = {
-            'ours': partial(answer_all, lm, prompts, n_new, share=True),
-            'nothing shared': partial(answer_all, lm, prompts, n_new, share=False),
-            'one by one, uncached': partial(answer_one_by_one, lm.model, prompts[:FEW], n_new),
-        }
+        methods = {'ours': partial(answer_all, lm, prompts, n_new, share=True),
+                   'nothing shared': partial(answer_all, lm, prompts, n_new, share=False),
+                   'one by one, uncached': partial(answer_one_by_one, lm.model, prompts[:FEW], n_new)}
         # The folder has to be there until the harness has loaded its model.
         methods |= harness_method(folder, texts, n_new, runtime)
         times = median_milliseconds(methods, runtime, repeats)

@@ -19,14 +19,9 @@ from train import backward
 
 # Our stages and precision, GPT-2's precision: equal first, then our defaults beside what a user of
 # transformers gets on a CPU.
-STEPS = (
-    ('6x1', 'float32 eager', 'float32 eager'),
-    ('6x1', 'float32 compiled', 'float32 compiled'),
-    ('6x1', 'bfloat16 compiled', 'bfloat16 compiled'),
-    ('6x1', 'float32 compiled', 'float32 eager'),
-    ('6x1', 'bfloat16 compiled', 'float32 eager'),
-    ('1x6', 'bfloat16 compiled', 'float32 eager'),
-)
+STEPS = (('6x1', 'float32 eager', 'float32 eager'), ('6x1', 'float32 compiled', 'float32 compiled'),
+         ('6x1', 'bfloat16 compiled', 'bfloat16 compiled'), ('6x1', 'float32 compiled', 'float32 eager'),
+         ('6x1', 'bfloat16 compiled', 'float32 eager'), ('1x6', 'bfloat16 compiled', 'float32 eager'))
 WORKER_BATCH = 32  # sequences of a process
 WORKER_STEPS = 2   # in a call
 

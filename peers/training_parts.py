@@ -1,7 +1,5 @@
 """Cases of what a run needs: start-up, loops of each sample, optimizer, data, memory.
-
-Memory is measured in a process of its own: `python -m peers.training_parts step 4x6 True`.
-"""
+Memory is measured in a process of its own: `python -m peers.training_parts step 4x6 True`."""
 import itertools
 import os
 import re
@@ -113,7 +111,6 @@ def optimizer_steps(runtime) -> Iterator[Case | Size]:
 
 
 def random_parameters(runtime) -> list:
-    """Parameters of ADAFACTOR_SHAPES, each with a gradient."""
     parameters = []
     for shape in ADAFACTOR_SHAPES:
         parameter = torch.nn.Parameter(0.02 * torch.randn(shape, device=runtime.device))
@@ -123,7 +120,6 @@ def random_parameters(runtime) -> list:
 
 
 def state_megabytes(optimizer) -> float:
-    """What the tensors of an optimizer's state take."""
     size = 0
     for state in optimizer.state.values():
         size += sum(value.nbytes for value in state.values() if torch.is_tensor(value))

@@ -1,8 +1,4 @@
-"""The drawing of one group composition (Saunshi et al. 2025, Thm 5.1), loop by loop: the product that each
-position holds.
-
-    python plot.py composition results/theory_group.csv --out=results/theory_group
-"""
+"""Draws a group composition (Saunshi et al. 2025, Thm 5.1): the product that each position holds, by loop."""
 import numpy as np
 
 from engine.errors import UserError

@@ -1,8 +1,6 @@
 """The tables of few-shot evaluation (Saunshi et al. 2025, Tables 3 to 8), the paper's numbers beneath ours.
-
 A model's runs that differ by their seed are averaged. The standard error of a score is that of its examples,
-or that over seeds where it is larger. A looped model's baselines are looked for among the runs given.
-"""
+or that over seeds where it is larger. A looped model's baselines are looked for among the runs given."""
 from plots.scored_runs import MEANS, TASK_GROUPS, TITLES, missing_notes, papers_row, read_scored_runs
 from plots.scores import cell, means_over_seeds, percent_gap, rounded, rounded_pair
 from plots.tables import PlotConfig, column, group_rows, markdown_table, write_table
@@ -73,7 +71,6 @@ def gaps_of(run: dict, means: dict) -> dict:
 
 
 def csv_row(seeds: list, means: dict, beneath: dict) -> dict:
-    """A model's row of the CSV file."""
     about = seeds[0]['about']  # seeds share their size
     row = dict(model=seeds[0]['model'], seeds=len(seeds), parameters=about['parameters'],
                training_flops_per_token=about['flops_per_token'], step=max(column(seeds, 'step')))

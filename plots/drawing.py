@@ -1,6 +1,5 @@
 """Figures: matplotlib without a window, the colours, panels side by side, legends, saving. The other modules
-of this folder draw through this one, which alone imports matplotlib.
-"""
+of this folder draw through this one, which alone imports matplotlib."""
 import itertools
 import os
 
@@ -23,7 +22,6 @@ def colors_of(names) -> dict:
 
 
 def whole_number_ticks(axes):
-    """Ticks of the x axis at whole numbers only."""
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 

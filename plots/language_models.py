@@ -1,6 +1,5 @@
 """Language models: the table of bits per byte, and how alike the layers of regularized models are
-(Saunshi et al. 2025, Sec. 4 and Fig. 2).
-"""
+(Saunshi et al. 2025, Sec. 4 and Fig. 2)."""
 import os
 from statistics import mean
 

@@ -1,6 +1,5 @@
 """Length generalization: exact match against length by method (Fan et al. 2025, Fig. 4 and 5), and what every
-loop gives at the longest length (Fan et al. 2025, Fig. 6).
-"""
+loop gives at the longest length (Fan et al. 2025, Fig. 6)."""
 from operator import itemgetter
 from statistics import mean, stdev
 
@@ -114,9 +113,7 @@ def make_step_figure(folders: list, config: PlotConfig):
 
 def draw_steps(left, folder: str):
     """Left axis: exact match; right: cross entropy against the model's own argmax, which is its confidence.
-
-    Upright lines: the step that the rule of the batch chose, and T, the number of steps needed.
-    """
+    Upright lines: the step that the rule of the batch chose, and T, the number of steps needed."""
     by_length = group_rows(read_csv(folder, 'steps.csv'), 'difficulty')
     run = read_run(folder)
     longest = max(by_length)

@@ -1,6 +1,5 @@
 """The table of trained runs, a row for each, with the paper's numbers beside ours; figures of accuracy: the
-demo's, and the one over loop counts that eval_tasks.py leaves in a run's folder.
-"""
+demo's, and the one over loop counts that eval_tasks.py leaves in a run's folder."""
 import os
 import re
 from statistics import mean, stdev
@@ -12,14 +11,12 @@ from plots.tables import PlotConfig, column, group_rows, markdown_table, percent
 
 
 def make_run_table(folders: list, config: PlotConfig):
-    """Prints the table of runs and writes it as CSV and Markdown."""
     runs = list(map(read_run, folders))
     rows = table_rows(runs, config.paper)
     write_table(rows, run_table_text(rows), config.out)
 
 
 def make_demo(folders: list, config: PlotConfig):
-    """The table and the figure of the demo."""
     figure = demo_figure(list(map(read_run, folders)))  # before anything is written
     make_run_table(folders, config)
     save_and_announce(figure, config.out)
@@ -138,9 +135,7 @@ def demo_figure(runs: list):
 
 def loops_figure(folder: str, split: str):
     """Draws accuracy, or bits per byte, of FOLDER/SPLIT.csv against loops as FOLDER/SPLIT.png.
-
-    Under stopping rules no loop count is common to all examples, and there is no figure.
-    """
+    Under stopping rules no loop count is common to all examples, and there is no figure."""
     rows = read_csv(folder, f'{split}.csv')
     if 'rule' in rows[0]:
         return

@@ -25,10 +25,8 @@ def read_config(folder: str) -> dict:
 
 def read_run(folder: str) -> dict:
     """Reads a trained and evaluated run: folder, model, seed, config, about, rows of its CSV files.
-
     'accuracies' are {difficulty: test accuracy in percent} at the trained loop count or, adaptive, under the
-    oracle. UserError where training has not ended or the trained loop count was not tested.
-    """
+    oracle. UserError where training has not ended or the trained loop count was not tested."""
     run = dict(folder=folder)
     for name in ('metrics', 'eval', 'test', 'baselines'):
         run[name] = read_csv(folder, f'{name}.csv')
@@ -58,9 +56,7 @@ def training_minutes(metrics: list) -> float:
 
 def model_name(config: dict) -> str:
     """The stages and the regularizer; for 24 layers the names of Saunshi et al. 2025, Table 4.
-
-    '4x6', '6x1 reg2', 'reg4' (24 layers in blocks of 4, lambda 10), 'reg4 lambda 1'.
-    """
+    '4x6', '6x1 reg2', 'reg4' (24 layers in blocks of 4, lambda 10), 'reg4 lambda 1'."""
     name = '+'.join(f'{layers}x{loops}' for layers, loops in parse_stages(config['stages']))
     weight = config.get('regularize_weight', 0)
     if not weight:

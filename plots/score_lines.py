@@ -1,8 +1,6 @@
 """Lines fitted to the scores of language models (Saunshi et al. 2025).
-
 Isoplots: scores against log perplexity as training proceeds, a line for each run (Fig. 1). The scaling law:
-score = alpha * log D + beta (natural log), D = kL the effective depth, for looped and for plain models.
-"""
+score = alpha * log D + beta (natural log), D = kL the effective depth, for looped and for plain models."""
 import math
 from statistics import StatisticsError, correlation, linear_regression, variance
 from typing import NamedTuple

@@ -1,6 +1,5 @@
 """Runs of language models after eval_downstream.py: the groups of few-shot tasks, reading the scores of runs
-that share one recipe, and the numbers of Saunshi et al. 2025 to stand beside them.
-"""
+that share one recipe, and the numbers of Saunshi et al. 2025 to stand beside them."""
 import math
 from collections import defaultdict
 
@@ -66,11 +65,9 @@ def check_same_recipe(first: dict, run: dict):
 
 def read_scored_run(folder: str) -> dict:
     """Reads a language model's run after eval_downstream.py, at the loop count that it was trained with.
-
     Returns config, about, folder, model (its name), seed, stages, of_papers_width, prompted {task: (shots,
     items)}, scores {step: {column: Score}}, and the last of these: step, last_scores. Columns are the tasks,
-    in percent, and where the step was evaluated log_perplexity (nats), perplexity and bits_per_byte.
-    """
+    in percent, and where the step was evaluated log_perplexity (nats), perplexity and bits_per_byte."""
     run = read_config(folder)
     config = run['config']
     loops = run['about']['loops']

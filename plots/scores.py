@@ -20,9 +20,7 @@ def mean_score(scores: dict, names) -> Score | None:
 
 def mean_over_seeds(scores: list[Score | None]) -> Score | None:
     """The mean over one model's runs, its error that of the examples or, where larger, that over seeds.
-
-    All runs are prompted with the same examples, whose errors do not average out.
-    """
+    All runs are prompted with the same examples, whose errors do not average out."""
     if None in scores:
         return None
     values, errors = zip(*scores, strict=True)
@@ -41,10 +39,8 @@ def means_over_seeds(seeds: list, columns: dict) -> dict:
 
 
 def percent_gap(score: Score | None, iso_param: Score | None, iso_flop: Score | None) -> float | str:
-    """How much of the gap between the baselines looping closes (Saunshi et al. 2025, Eq. 3), percent.
-
-    'n/a' without one of the three, or where the baselines differ by no more than twice their standard error.
-    """
+    """How much of the gap between the baselines looping closes (Saunshi et al. 2025, Eq. 3), percent. 'n/a'
+    without one of the three, or where the baselines differ by no more than twice their standard error."""
     if None in (score, iso_param, iso_flop):
         return 'n/a'
     whole = iso_flop.value - iso_param.value

@@ -60,7 +60,6 @@ def read_csv(*parts: str, remedy='run train.py and then eval_tasks.py on that fo
 
 
 def column(rows: list, name: str) -> list:
-    """The values that the rows have under `name`."""
     return [row[name] for row in rows]
 
 

@@ -14,9 +14,7 @@ DIGITS_MAX = 4
 @dataclass(kw_only=True, eq=False)
 class Addition(Text):
     """n operands of `digits` zero-padded digits, without the paper's spaces; the difficulty is n.
-
-    The answer is unpadded, most significant digit first, and an end token is part of what is scored.
-    """
+    The answer is unpadded, most significant digit first, and an end token is part of what is scored."""
 
     operands: tuple[int, ...] = (2, 4, 8, 16, 32)     # how many are trained on
     test_operands: tuple[int, ...] = (8, 16, 24, 32)  # how many are tested

@@ -1,7 +1,5 @@
 """Composition in a finite group, as a task: what Theorem 5.1 of Saunshi et al. 2025 is about.
-
-The paper trains no model on it; the task is an addition of this project.
-"""
+The paper trains no model on it; the task is an addition of this project."""
 import itertools
 from dataclasses import dataclass
 from typing import Literal

@@ -23,10 +23,8 @@ SIGNS = ['+', '-', '*', ':=', '.', '?']
 @dataclass(kw_only=True, eq=False)
 class IGSM(Text):
     """A token is a parameter, a digit or a sign, which the paper does not state; the difficulty is max_ops.
-
     supervise='values' scores more than the answer: at every mention of a parameter, and at the end of its
-    definition, its value, wherever the text up to there determines it.
-    """
+    definition, its value, wherever the text up to there determines it."""
 
     max_ops: tuple[int, ...] = (15,)        # an answer needs min of two draws up to this
     max_edges: int = 20                     # most parameters (15, 20: Ye et al.'s medium; 21, 28: hard)

@@ -9,8 +9,7 @@ S. The definitions are shuffled, the question comes last, the answer is its valu
 
 Sampling follows the generator that Ye et al. published (arXiv 2407.20311), within the simplifications of
 Saunshi et al.: symbols for English, no abstract parameters, mod 7, 4 levels. docs/deviations.md, D8, says
-what else differs.
-"""
+what else differs."""
 import re
 import string
 from functools import cache
@@ -63,10 +62,8 @@ class Problem(NamedTuple):
 
 def sample_igsm(rng: Random, max_ops: int, max_edges: int) -> Problem:
     """A problem whose answer needs s operations, s = min of two uniform draws from 1 .. max_ops.
-
     The number of needed definitions is uniform from the larger of two draws from 1 .. s, up to s; it and the
-    structure are drawn again where so few parameters cannot take s operations.
-    """
+    structure are drawn again where so few parameters cannot take s operations."""
     s = 1 + min(uniform(rng, max_ops), uniform(rng, max_ops))
     n_needed = 0
     while most_operations(n_needed) < s:
@@ -150,9 +147,7 @@ def draw_sizes(rng: Random, narrowest: int, widest: int, n_edges: int) -> list[i
 
 def define_needed(rng: Random, parameters: list[int], s: int) -> list[Definition]:
     """Definitions of all these parameters, s operations in all; the first is the query and needs the others.
-
-    They are written from the query on, each of a parameter that is used already, by some that follow.
-    """
+    They are written from the query on, each of a parameter that is used already, by some that follow."""
     p_bound = rng.random()
     definitions = []
     used = parameters[:1]
@@ -232,9 +227,7 @@ def value_of(definition: Definition, values: dict) -> int:
 
 def solve_igsm(problem: Problem) -> tuple[int, list[Definition]]:
     """(the answer, the definitions that it needs in an order that can be computed).
-
-    ValueError where a parameter has no definition or depends on itself.
-    """
+    ValueError where a parameter has no definition or depends on itself."""
     definition_of = {definition.parameter: definition for definition in problem.definitions}
     values = {}
     needed = []

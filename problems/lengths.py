@@ -23,9 +23,7 @@ LENGTH_MAX = 1000
 @dataclass(kw_only=True, eq=False)
 class LengthTask(Task):
     """What the six share. A subclass gives symbols, answers, and what is not as in copying n symbols.
-
-    The difficulty is the length n; length l joins at step (l - 1) * interval (Fan et al. 2025, Table 2).
-    """
+    The difficulty is the length n; length l joins at step (l - 1) * interval (Fan et al. 2025, Table 2)."""
 
     max_length: int = 19                 # longest problem in training
     test_lengths: tuple[int, ...] = ()   # lengths tested (default: those of training)
@@ -277,9 +275,7 @@ class BinaryAddition(Operation):
 
 class BinarySum(LengthTask):
     """n bits -> how many of them are 1, in binary, least significant bit first, without leading zeros.
-
-    No ones give the empty answer, as in the authors' code; the paper states neither.
-    """
+    No ones give the empty answer, as in the authors' code; the paper states neither."""
 
     def sizes(self, n):
         return n, n.bit_length()
@@ -293,9 +289,7 @@ class BinarySum(LengthTask):
 
 class Multiplication(Operation):
     """a of 1 or 2 bits times b of n bits -> the product in as many bits as both have; T = bits of a * n.
-
-    The product has the least significant bit first, and a has 2 bits in the test, as in the authors' code.
-    """
+    The product has the least significant bit first, and a has 2 bits in the test, as in the authors' code."""
 
     symbols = ('0', '1', '*')
     allowed = '0, 1 and *'

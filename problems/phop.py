@@ -1,7 +1,5 @@
 """p-hop induction (Saunshi et al. 2025, Def. A.1 and App. A.1; Sanford et al. 2024, Def. 4.1).
-
-The sampler of sequences with p hops, the definition for any sequence, and the task.
-"""
+The sampler of sequences with p hops, the definition for any sequence, and the task."""
 import string
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +12,8 @@ from problems.task import IGNORE, Batch, Task, correct
 
 def sample_phop(key, ids, p: int, length: int, n_letters: int):
     """(B, length + 1): letters whose last position has exactly the sampled chain of p hops, and the answer.
-
     Saunshi et al. 2025, App. A.1: a chain c_0 .. c_p without equal neighbours is laid out from the right. The
-    last letter is c_0, hop t the pair c_{t-1} c_t. The pairs keep their order and are spread uniformly.
-    """
+    last letter is c_0, hop t the pair c_{t-1} c_t. The pairs keep their order and are spread uniformly."""
     B = len(ids)
     random16 = random_16(key, ids, 2 * p + 1 + length)
     chain16, place16, filler16 = np.split(random16, [p + 1, 2 * p + 1], axis=1)
@@ -46,9 +42,7 @@ def draw_chain(random16, n_letters: int):
 
 def draw_places(random16, length: int):
     """Where each of p pairs starts, from the left (B, p), uniform among places that do not overlap.
-
-    A pair or a free letter takes one slot; those of pairs are a uniform subset, by Floyd's algorithm.
-    """
+    A pair or a free letter takes one slot; those of pairs are a uniform subset, by Floyd's algorithm."""
     B, p = random16.shape
     n_free = length - 1 - 2 * p
     taken = np.zeros((B, n_free + p), bool)
@@ -68,10 +62,8 @@ def draw_places(random16, length: int):
 
 def draw_fillers(random16, left, pairs, n_letters: int):
     """A letter for every position (B, length), where pairs are not written yet, that lengthens no chain.
-
     Between the pair of hop t and what it refers to, any letter but c_{t-1} may stand; before the leftmost
-    pair, any. So what a filler must avoid changes at each pair's second letter: c_{p-1}, .., c_0.
-    """
+    pair, any. So what a filler must avoid changes at each pair's second letter: c_{p-1}, .., c_0."""
     B, length = random16.shape
 
     # regions of equal letters, one above the letter that must be avoided; the leftmost avoids none
@@ -96,9 +88,7 @@ def draw_fillers(random16, left, pairs, n_letters: int):
 
 def hop(letters, p, n_letters: int):
     """hop_p at every position of letters (B, n), p (B,): the letter (B, n), or -1 for fewer than p hops.
-
-    Saunshi et al. 2025, Def. A.1: find_p is the p-th power of find_1, here by repeated squaring.
-    """
+    Saunshi et al. 2025, Def. A.1: find_p is the p-th power of find_1, here by repeated squaring."""
     power = find_1(letters, n_letters)  # (B, n + 1)
     found = np.broadcast_to(np.arange(power.shape[1]), power.shape)
     hops_left = np.array(p)[:, None]
@@ -134,9 +124,7 @@ def find_1(letters, n_letters: int):
 @dataclass(kw_only=True, eq=False)
 class PHop(Task):
     """p-hop induction as a task. Tokens: the letters, 'none' (fewer than p hops), and one for each p.
-
-    Where there are several p, the first token of a sequence says its p.
-    """
+    Where there are several p, the first token of a sequence says its p."""
 
     p: tuple[int, ...] = (16,)              # hops; of several, each is drawn equally and given as first token
     length: int = 256                       # letters in a sequence

@@ -1,7 +1,5 @@
 """Random numbers as pure functions of (key, id), for many ids at once: a counter-based generator in numpy.
-
-Arrays are uint64, whose arithmetic wraps around 2^64; numpy takes the plain numbers beside them as uint64.
-"""
+Arrays are uint64, whose arithmetic wraps around 2^64; numpy takes the plain numbers beside them as uint64."""
 import numpy as np
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, by which SplitMix64 counts
@@ -71,10 +69,8 @@ def hash_rows(rows):
 
 def shuffled(key, places, n: int):
     """Where a random permutation of 0 .. n - 1 puts `places` (B,), without holding it: n may be billions.
-
     A Feistel network permutes the next larger power of four; what falls outside 0 .. n - 1 goes through it
-    again until it is inside (cycle walking, Black and Rogaway 2002).
-    """
+    again until it is inside (cycle walking, Black and Rogaway 2002)."""
     n_bits = max(n - 1, 1).bit_length()
     half = (n_bits + 1) // 2
     x = places.astype(np.uint64)

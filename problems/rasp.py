@@ -1,10 +1,8 @@
 """The n-RASP-L programs of the six length tasks in numpy (Fan et al. 2025, Sec. 3 and App. A).
-
 An iteration is what a Transformer block could do; a program makes T(n) of them. It takes a sequence of
 tokens, query, '>' and EOS, and returns one of the same length: answer and EOS from '>' on; what stands before
 is not looked at. Core operations are elementwise functions and one causal attention, kqv. Positions are
-compared and counted (Zhou et al. 2024), and subtracted only where multiplication reads its operands.
-"""
+compared and counted (Zhou et al. 2024), and subtracted only where multiplication reads its operands."""
 import numpy as np
 
 
@@ -105,10 +103,8 @@ def copy(seq, steps: int, t: Tokens):
 
 def binary_addition(seq, steps: int, t: Tokens):
     """Ripple carry, most significant bit first (Listing 3); T = n + 1.
-
     The sum without carries moves right at every step while the carries stay, so a carry meets the next more
-    significant digit. After n + 1 steps the sum stands on the answer's place.
-    """
+    significant digit. After n + 1 steps the sum stands on the answer's place."""
     ended = has_seen(seq, t.eoq)
     seen_sign = has_seen(seq, t.number['+'])
     in_first = 1 - seen_sign

@@ -1,9 +1,7 @@
 """Token shards on disk: the writer, the check of their checksums, and all shards of a split as one stream.
-
 A folder holds SPLIT_00000.bin, SPLIT_00001.bin, .. of uint16 tokens for the splits train and val, each with
 a JSON file of the same name, its header: tokenizer, vocabulary, tokens, bytes of text, SHA-256, source,
-revision, and how far into the documents it reaches. SPLIT_00000.stamp says that its SHA-256 was compared.
-"""
+revision, and how far into the documents it reaches. SPLIT_00000.stamp says that its SHA-256 was compared."""
 import glob
 import hashlib
 import json
@@ -25,10 +23,8 @@ MAPS_MAX = 64  # shards that are mapped at once; macOS gives a process 256 open 
 
 class ShardWriter:
     """Writes the documents of a split as shards of `shard_tokens`; after a kill it goes on from the last.
-
     `documents` says how many are on disk whole. Give add() the documents from that number on: the shards come
-    out the same, wherever the kill was.
-    """
+    out the same, wherever the kill was."""
 
     def __init__(self, folder: str, split: str, header: dict, shard_tokens: int):
         self.folder = folder
@@ -50,7 +46,6 @@ class ShardWriter:
         self.start_shard()
 
     def start_shard(self):
-        """Nothing of the next shard is held yet."""
         self.parts = [np.empty(0, np.uint16)]
         self.held = 0
         self.bytes = 0
@@ -81,9 +76,7 @@ class ShardWriter:
 
     def write(self, documents: int, skip: int, last=False):
         """First the tokens, then the header that makes them count; each whole or absent.
-
-        Up to here `documents` are on disk whole, and `skip` tokens of the next.
-        """
+        Up to here `documents` are on disk whole, and `skip` tokens of the next."""
         tokens = np.concatenate(self.parts)
         data = tokens.astype('<u2').tobytes()
         sha256 = hashlib.sha256(data).hexdigest()
@@ -149,9 +142,7 @@ def read_header(name: str) -> dict:
 
 def check_sums(folder: str, anew=False):
     """UserError where shards of train or val are not what was written.
-
-    What was compared with its SHA-256 is read again only where the file has changed, or with `anew`.
-    """
+    What was compared with its SHA-256 is read again only where the file has changed, or with `anew`."""
     sums = {}
     for split in ('train', 'val'):
         for number, header in enumerate(read_headers(folder, split)):
@@ -202,7 +193,7 @@ class Stream:
         self.length = int(self.ends[-1])
 
     def window(self, start: int, size: int):
-        """Tokens start .. start + size - 1, over the borders of shards."""
+        """Tokens start .. start + size - 1 as int32, over the borders of shards."""
         number = int(np.searchsorted(self.ends, start, side='right'))
         parts = []
         while size:
@@ -213,4 +204,4 @@ class Stream:
             start += len(part)
             size -= len(part)
             number += 1
-        return np.concatenate(parts)
+        return np.concatenate(parts, dtype=np.int32)

@@ -1,9 +1,7 @@
 """What a task is: examples, splits, the order of training data. Numpy only; models are not known here.
-
 Every example is a pure function of (split, seed, number): no generator has a state, so a batch depends on
 neither the number of processes nor what was drawn before. An example belongs to the split that the hash of
-its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction.
-"""
+its tokens says; one that falls into another is drawn again. So the splits are disjoint by construction."""
 import math
 from collections import Counter
 from functools import cached_property, lru_cache
@@ -21,7 +19,6 @@ DIFFICULTY_STREAM = 77   # names the random numbers that choose difficulties, ap
 
 
 class Batch(NamedTuple):
-    """Examples as a model is given them."""
     tokens: np.ndarray               # (B, T) int16
     targets: np.ndarray              # (B, T) int16: what should follow each token, or IGNORE
     loops: np.ndarray | None = None  # (B,), where samples differ in it; None leaves it to the model
@@ -56,10 +53,8 @@ def epoch_order(seed: int, epoch: int, n: int):
 
 class Task:
     """Splits and batches over rows (B, block_size + 1): prompt, answer, end and padding.
-
     A task is a dataclass whose fields are its options. Its __post_init__ checks them, calls set_difficulties
-    and sets vocab_size and block_size; it adds draw, encode, decode, solve and baselines.
-    """
+    and sets vocab_size and block_size; it adds draw, encode, decode, solve and baselines."""
 
     # what the options say where a task lacks them
     supervise = 'answer'    # 'answer' scores the answer alone, 'all' every position
@@ -77,9 +72,7 @@ class Task:
 
     def set_difficulties(self, option: str, difficulties: tuple):
         """Sets difficulties (what is trained on, given by an option) and starts (from which step each is).
-
-        ValueError where they, difficulty_start and train_examples do not go together.
-        """
+        ValueError where they, difficulty_start and train_examples do not go together."""
         n = len(difficulties)
         starts = self.difficulty_start
         if n == 0 or len(set(difficulties)) < n:
@@ -107,9 +100,7 @@ class Task:
 
     def examples(self, split: str, seed: int, ids, difficulty):
         """The examples `ids` (B,) of a split, of difficulty (B,): rows (B, block_size + 1) uint8.
-
-        Each is the first of its attempts that belongs to the split. ValueError where none does.
-        """
+        Each is the first of its attempts that belongs to the split. ValueError where none does."""
         wanted = SPLITS.index(split)
         out = self.new_rows(len(ids))
         missing = np.arange(len(ids))
@@ -190,9 +181,7 @@ class Task:
 
 class Text(Task):
     """A task whose tokens are words: single characters, unless `split` and `joint` say otherwise.
-
-    It adds either draw or draw_one, which gives the tokens of one row.
-    """
+    It adds either draw or draw_one, which gives the tokens of one row."""
 
     joint = ''  # between the words of a text
 

@@ -1,8 +1,6 @@
 """Text as a task: the tokenizers, and language modelling on the token shards of shards.py.
-
 All shards of a split are one stream, cut into windows of block_size tokens; the batch of a step is a pure
-function of (seed, step), and an epoch has every window once.
-"""
+function of (seed, step), and an epoch has every window once."""
 import math
 import os
 import sys
@@ -66,11 +64,9 @@ TOKENIZERS = {'bytes': Bytes, 'gpt2': GPT2}
 
 @dataclass(kw_only=True, eq=False)
 class TokenTask(Task):
-    """Causal language modelling on windows of a token stream; nothing is read before it is asked for.
-
-    Window i is tokens i * T .. (i + 1) * T, whose last is a target only. So every token of the stream but the
-    first, and at most T - 1 at its end, is a target once an epoch. Validation and test are the same stream.
-    """
+    """Causal language modelling on windows of a token stream; nothing is read before it is asked for. Window
+    i is tokens i * T .. (i + 1) * T, whose last is a target only. So every token of the stream but the first,
+    and at most T - 1 at its end, is a target once an epoch. Validation and test are the same stream."""
 
     data: str = 'data/stdlib'   # folder of the shards
     tokenizer: Literal['bytes', 'gpt2'] = 'gpt2'  # what the shards were made with
@@ -113,7 +109,6 @@ class TokenTask(Task):
 
     @cached_property
     def codec(self):
-        """The tokenizer itself, which encodes and decodes."""
         return TOKENIZERS[self.tokenizer]()
 
     @cached_property
@@ -126,7 +121,6 @@ class TokenTask(Task):
             return np.full(2 ** 16, math.nan)
 
     def windows(self, split: str) -> int:
-        """How many windows a stream has."""
         return (self.streams[split].length - 1) // self.block_size
 
     def available(self, split: str) -> int:
@@ -137,7 +131,6 @@ class TokenTask(Task):
         T = self.block_size
         stream = self.streams[split]
         rows = np.stack([stream.window(number * T, T + 1) for number in numbers.tolist()])  # (B, T + 1)
-        rows = rows.astype(np.int32)
         largest = rows.max()
         if largest >= self.vocab_size or largest > END_OF_TEXT[self.tokenizer]:
             raise UserError(f'{self.data}: token {largest} is beyond vocab_size={self.vocab_size} or '
@@ -159,8 +152,7 @@ class TokenTask(Task):
 
     def eval_batch(self, split: str, difficulty, lo: int, hi: int) -> Batch:
         """Windows of the validation stream in order, and from its start again: batches have one shape."""
-        numbers = np.arange(lo, hi) % self.windows('val')
-        return self.read('val', numbers)
+        return self.read('val', np.arange(lo, hi) % self.windows('val'))
 
     def bits_per_byte(self, loss: float, n_windows: int) -> float:
         """Of a loss in nats a token over the first windows of validation: comparable between tokenizers."""

@@ -1,8 +1,6 @@
 """Variable assignment: the reasoning primitives of Saunshi et al. 2025, Table 8, after arXiv 2409.19044.
-
 Five variables get values of 1 to 25; each further depth adds five aliases, a shuffled one-to-one map onto the
-five before; the question asks for one of the deepest. Three forms: equations, a Python program, one line.
-"""
+five before; the question asks for one of the deepest. Three forms: equations, a Python program, one line."""
 import re
 import string
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ QUESTIONS = 20
 
 
 class Form(NamedTuple):
-    """How a problem is written."""
     before: str      # what precedes the assignments
     assignment: str
     joint: str       # between two assignments
@@ -45,7 +42,6 @@ FORMS = {
 
 
 class Assignments(NamedTuple):
-    """A problem."""
     lines: list   # (name, value or name) in order
     query: str    # the variable of the question
     value: int    # its value
@@ -93,10 +89,8 @@ def solve_variables(prompt: str) -> int:
 @dataclass(kw_only=True, eq=False)
 class Variables(Text):
     """Variable assignment as a task; the difficulty is the depth, tokens are characters.
-
     supervise='values' asks QUESTIONS more times about the same lines and scores all answers in training: with
-    one answer a problem small models did not start to learn. Evaluation is the same: it scores the first.
-    """
+    one answer a problem small models did not start to learn. Evaluation is the same: it scores the first."""
 
     depths: tuple[int, ...] = (0, 1)        # steps from an alias to a value
     form: Literal['inline', 'math', 'code'] = 'inline'  # how a problem is written
@@ -130,7 +124,6 @@ class Variables(Text):
             for query, value in problem.others:
                 question = self.template.question.format(query=query)
                 texts.append(question + self.template.gap + str(value))
-
         return [self.number[character] for character in ';'.join(texts) + ';']
 
     def batch(self, rows, supervise: str) -> Batch:

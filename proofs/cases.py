@@ -1,8 +1,6 @@
 """The cases of theory.py's table: constructions, inputs and the right answers, and how one is checked.
-
 A generator for each theorem yields its cases, many or (`full`) all of the published ones. The right answers
-come from brute force: the product, hop_p by its definition, the base model, its greedy decoding, the task.
-"""
+come from brute force: the product, hop_p by its definition, the base model, its greedy decoding, the task."""
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +24,7 @@ EXHAUSTIVE = 100_000      # a case with no more inputs than this is checked on a
 
 class Case(NamedTuple):
     """Inputs (B, T), and what the last t positions of a construction's output have to be.
-
-    `answers` (B, t), IGNORE where any will do; `logits` (B, t, V), for max_error, or None.
-    """
+    `answers` (B, t), IGNORE where any will do; `logits` (B, t, V), for max_error, or None."""
     theorem: str
     name: str
     built: Construction
@@ -113,7 +109,6 @@ def group_case(name: str, table, factors) -> Case:
     product = factors[:, 0]
     for i in range(1, n):
         product = table[product, factors[:, i]]
-
     built = group_composition(table, n)
     logits = built.model.readout(built.model.token_embedding(product))  # (B, V)
     tokens = F.pad(factors, (1, 0), value=len(table))  # (B, n + 1)
@@ -140,9 +135,7 @@ def simulation_case(name: str, base: LoopedGPT, tokens) -> Case:
 
 def random_base(L: int, R: int, seed: int, spread=1.0) -> LoopedGPT:
     """A model of the theorems' class with random weights: R distinct layers, then L - R random ones of these.
-
-    `spread` multiplies the token embeddings: the larger, the more the output depends on the input.
-    """
+    `spread` multiplies the token embeddings: the larger, the more the output depends on the input."""
     config = ModelConfig(stages=f'{L}x1', vocab_size=9, block_size=24, n_embd=16, n_head=2, n_ff=32,
                          norm='none', activation='relu', positions='learned', bias=True, init_std=0.3)
     generator = torch.Generator().manual_seed(seed)

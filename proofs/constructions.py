@@ -1,8 +1,6 @@
 """Thm 5.1 and Cor. 5.3 of Saunshi et al. 2025 as models of looped.py whose weights are written by hand.
-
 `group_composition` multiplies the elements of a group, `p_hop` hops p times. The docstrings say where a
-construction has to differ from the printed proof.
-"""
+construction has to differ from the printed proof."""
 from typing import NamedTuple
 
 import torch
@@ -27,15 +25,12 @@ class Construction(NamedTuple):
 
 def group_composition(table, n: int) -> Construction:
     """Thm 5.1: (#, g_1 .. g_n) -> g_1 g_2 .. g_n at the last position, for the group with table[g, h] = gh.
-
     One layer, ceil(log2 n) loops, b bits for an element and c for one of n + 1 positions. In a loop position
     i gets the product of what positions [2i - n - 1]+ and [2i - n]+ hold: after l loops position n holds the
     product of the last 2^l elements. # has the embedding of the identity; n = 1 takes no loop.
-
     Other than printed: the second position is [2i - n]+, not the first again; the query is plus the wanted
     position's code, for minus it finds the complement; a head is max(b, c) wide, not ceil(log2 n), since a
-    key has c bits and a value b. The wanted position scores SHARP c, others SHARP (c - 2).
-    """
+    key has c bits and a value b. The wanted position scores SHARP c, others SHARP (c - 2)."""
     table = torch.as_tensor(table).long()  # (|G|, |G|)
     order = len(table)
     b = max(1, (order - 1).bit_length())
@@ -93,13 +88,11 @@ def composition_layer(stream: Stream, table, elements) -> Layer:
 
 def p_hop(p: int, n: int, n_letters=4, n_head=3) -> Construction:
     """Cor. 5.3: (none, v_1 .. v_n) -> hop_p of every prefix, by one layer looped floor(log2 p) + 2 times.
-
     Loop 1 finds f = find_1 (Def. A.1), the number of a position, 0 for none. Loop k + 2 looks up position f =
     find_(2^k). Its f is find_(2^(k+1)) of this position. Its `token`, at first the letter there, is 2^k hops
     beyond the token of this position, which takes it if bit k of p is 1. Loop 1 takes n_head - 1 heads: with
     the 3 heads of the corollary d is O(sqrt(n)), with 1 + log2(n + 1) heads it is O(log n), as claimed. We
-    know no construction that has both.
-    """
+    know no construction that has both."""
     if p < 1 or n_head < 2:
         raise ValueError(f'p={p}, n_head={n_head}: a hop takes at least p = 1 and 2 heads')
     loops = p.bit_length() + 1
@@ -129,7 +122,6 @@ def p_hop(p: int, n: int, n_letters=4, n_head=3) -> Construction:
 
 
 def hop_stream(n_letters, n_digits, base) -> Stream:
-    """The coordinates of the layer that hops."""
     return Stream(
         letter=n_letters,        # of this position
         token=n_letters,         # the letter at the end of the hops so far; none: 0
@@ -159,15 +151,12 @@ def hop_positions(stream: Stream, n: int, base: int):
 
 def add_find(layer: Layer, t: int, base: int, unit: float):
     """Adds head t of the first loop: the last equal letter where digit t differs and no higher digit does.
-
     find_1 is one after the last equal letter strictly before position i, but causal attention sees i too, and
     letters shifted by one in a loop before cost that loop. So a head looks where digit t differs, never at i:
     the digit is smaller there, and heads of lower t see nearer positions. It writes the position after.
-
     The letter, each shared digit above t and a different digit t count `unit`, the position SHARP a step, and
     0, which means none, half a unit less than all of these. With unit = 2 SHARP (n + 2) any two keys that
-    matter are SHARP apart, at scores of which float32 loses less than 8 up to n = 512.
-    """
+    matter are SHARP apart, at scores of which float32 loses less than 8 up to n = 512."""
     stream = layer.stream
     letter = stream['letter']
     digits = stream['digits']  # (n_digits * base, size)

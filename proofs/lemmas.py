@@ -1,11 +1,9 @@
 """The tools for writing weights by hand, and Lemmas B.2 to B.5 of Saunshi et al. 2025.
-
 A Stream names the coordinates of the residual stream, the heads and neurons of a Layer read and write them,
 and `assemble` makes a model of layers. Its class is that of Saunshi et al. 2025, App. B.1: no norm, ReLU
 feed-forward layers with biases, attention without, learned positions. Everything is exact in float32:
 attention is one-hot, since a key that scores MARGIN less than the best one gets a weight of exp(-MARGIN),
-which float32 rounds to 0, and the copied values are small whole numbers.
-"""
+which float32 rounds to 0, and the copied values are small whole numbers."""
 import math
 from typing import NamedTuple
 
@@ -54,10 +52,8 @@ class Head(NamedTuple):
 
 class Layer:
     """A layer written by hand: attention heads, then feed-forward neurons, at first without any.
-
     A head gives position i sum_j softmax_j(<query x_i, key x_j>) (value x_j), added along the rows of its
-    `out` (Saunshi et al. 2025, Alg. 1). A neuron adds relu(<reads x> + bias) along its row of `outs`.
-    """
+    `out` (Saunshi et al. 2025, Alg. 1). A neuron adds relu(<reads x> + bias) along its row of `outs`."""
 
     def __init__(self, stream: Stream):
         self.stream = stream
@@ -73,11 +69,9 @@ class Layer:
 
     def look_up(self, pointer, value, out):
         """Adds a head that reads `value` at the position that the row `pointer` gives, at 0 if negative.
-
         Score 2 f j - j^2 = f^2 - (f - j)^2, times SHARP, by the coordinates of `places`: the best key leads
         by SHARP. Products reach 2^27 at 512 positions, with a relative error of 2^-21 or less: two scores may
-        lose SHARP / 2, still > MARGIN.
-        """
+        lose SHARP / 2, still > MARGIN."""
         query = torch.cat([2 * SHARP * pointer, self.stream.rows(one=-SHARP)])  # (2, size)
         key = torch.cat([self.stream['place'], self.stream['square']])  # (2, size)
         self.add_head(query, key, value, out)
@@ -101,9 +95,7 @@ class Layer:
 
     def schedule(self, counter, changes, name):
         """Adds changes[l - 1] (L, size) to `name` when `counter` is l, for l = 1 .. L; L + 2 neurons.
-
-        1[l = i] = [l - i + 1]+ - 2 [l - i]+ + [l - i - 1]+, a hat; the proof of Thm 5.2 has half of it.
-        """
+        1[l = i] = [l - i + 1]+ - 2 [l - i]+ + [l - i - 1]+, a hat; the proof of Thm 5.2 has half of it."""
         # Neuron j begins at the count j: there the slope changes by the second difference.
         padded = F.pad(changes.float(), (0, 0, 2, 2))  # (L + 4, size), row j + 1 is the change at j
         slopes = padded.diff(n=2, dim=0)  # (L + 2, size)
@@ -137,9 +129,7 @@ class Layer:
 @torch.no_grad()
 def assemble(layers: list[Layer], tokens, positions, head, loops: int) -> LoopedGPT:
     """The model that loops these layers; tokens and head are (V, size), positions (T_max, size).
-
-    Loops of 0 and 1 need n_loops in the call: a stage string cannot say them of a stage that loops.
-    """
+    Loops of 0 and 1 need n_loops in the call: a stage string cannot say them of a stage that loops."""
     # All layers get as many heads and neurons as the one that needs most.
     n_head = 1
     head_size = 1
@@ -181,11 +171,9 @@ def places(n: int) -> dict:
 
 def add_argmax(first: Layer, second: Layer, scores, gaps: str, out, precision=20):
     """Lemma B.2: adds row k of `out` (V, size), k the argmax of the linear `scores` (V, size) of the stream.
-
     The first layer adds u_i = sum_j relu(score_j - score_i) to `gaps`, exactly 0 for the argmax. The second
     adds relu(1 - 2^precision u_i) times row i, right where the best score leads by 2^-precision, and clears
-    `gaps`. With the token embedding as `out` it is Lemma B.3, decode and embed.
-    """
+    `gaps`. With the token embedding as `out` it is Lemma B.3, decode and embed."""
     gap = first.stream[gaps]  # (V, size)
     for i, score in enumerate(scores):
         others = torch.cat([scores[:i], scores[i + 1:]])  # (V - 1, size)
@@ -196,20 +184,16 @@ def add_argmax(first: Layer, second: Layer, scores, gaps: str, out, precision=20
 
 def add_gate(layer: Layer, closed: str, x, out):
     """Adds x along `out` where `closed` is 0, nothing where it is 1: x is rows, of values within BOUND.
-
     Lemma B.4, M x + (1 - M) y, is one gate closed by 1 - M and one by M, two neurons for each row. The lemma
-    has M alone and relu(x - 2^p + 2^p M): in floating point the bias of 2^p rounds away the low bits of x.
-    """
+    has M alone and relu(x - 2^p + 2^p M): in floating point the bias of 2^p rounds away the low bits of x."""
     reads = torch.cat([x, -x]) - BOUND * layer.stream[closed]
     layer.add_neurons(reads, 0.0, torch.cat([out, -out]))
 
 
 def add_shift(layer: Layer, value, out, head_size_max=0):
     """Lemma B.5: each position gets what its predecessor has, the first what itself has.
-
     One head, or as many as the value takes where `head_size_max` limits their size. The lemma has one more
-    for the position, which the residual stream keeps, and prints queries as keys.
-    """
+    for the position, which the residual stream keeps, and prints queries as keys."""
     size = head_size_max or len(value)
     predecessor = layer.stream.rows(place=1, one=-1)
     for first in range(0, len(value), size):

@@ -1,10 +1,8 @@
 """The n-RASP-L programs for parity and copy as weights of one looped layer (Fan et al. 2025, Prop. 3.2, 3.3).
-
 One loop is one iteration of the program in problems/rasp.py (Fan et al. 2025, App. A), T(n) = n of them.
 Tokens are those of problems/lengths.py, and full-answer prediction reads the answer from '>' on. The
 embedding and the head do what the programs do before and after their loops. shift_right compares positions,
-so the models have positional embeddings, which the trained models of the paper do without.
-"""
+so the models have positional embeddings, which the trained models of the paper do without."""
 import torch
 
 from looped import LoopedGPT
@@ -15,10 +13,8 @@ WORDS = ('0', '1', '>', '#', '.')  # the vocabulary of both tasks
 
 def parity_model(n_max: int) -> LoopedGPT:
     """'1011>##' -> 1 at '>', '#' behind it, after n <= n_max loops (Listing 1). d = 8, 1 head, 4 neurons.
-
     bits = shift_right(bits) is Lemma B.5 of Saunshi et al. 2025, but position 0 gets 0; answer ^= bits is
-    answer + r - 2 [answer + r - 1]+ of the bit r that has arrived.
-    """
+    answer + r - 2 [answer + r - 1]+ of the bit r that has arrived."""
     stream = Stream(
         bit=1,     # moves to the right
         read=1,    # `bit` of the predecessor
@@ -48,10 +44,8 @@ def parity_model(n_max: int) -> LoopedGPT:
 
 def copy_model(n_max: int) -> LoopedGPT:
     """'10>##' -> 10 from '>' on, '#' behind it, after n <= n_max loops (Listing 2). d = 9, 1 head, 6 neurons.
-
     A loop shifts seq and ended to the right, of which each position needs one: '>' and '#' are both `ended`.
-    Position 0 keeps its bit, and further copies of it stay before '>'.
-    """
+    Position 0 keeps its bit, and further copies of it stay before '>'."""
     stream = Stream(
         word=3,    # 0, 1 or ended, one-hot, moves to the right
         read=3,    # `word` of the predecessor

@@ -1,8 +1,6 @@
 """Thm 5.2 and 5.4 of Saunshi et al. 2025: looped models, weights by hand, that simulate a given base model.
-
 `simulate` makes one looped layer of a base of L layers, `think` a looped model whose loops are the base's
-greedy tokens, its chain of thought. The docstrings say where they differ from the printed proofs.
-"""
+greedy tokens, its chain of thought. The docstrings say where they differ from the printed proofs."""
 import math
 
 import torch
@@ -58,11 +56,9 @@ def neurons_of(stream: Stream, block):
 @torch.no_grad()
 def simulate(base: LoopedGPT) -> Construction:
     """Thm 5.2: a base of L layers, R of them distinct, as one layer looped L times; # goes before the input.
-
     The stream is (x, 1_R - e_r(l), l, 1[# here]), d + R + 2 wide: x is the base's and 0 at # throughout, r(l)
     the distinct layer that loop l applies. The layer has the heads and neurons of all distinct layers, and
-    `add_switched` turns off those that the loop does not apply.
-    """
+    `add_switched` turns off those that the loop does not apply."""
     distinct = {}  # by their weights
     r = []
     for block in layers_of(base):
@@ -99,13 +95,11 @@ def simulate(base: LoopedGPT) -> Construction:
 
 def add_switched(layer: Layer, block, is_i, L: int):
     """Adds distinct layer i, which acts where off_i is 0, and not at #; is_i (R,) is the unit vector e_i.
-
     A head that is off must see # alone, whose value is 0, and one that is on must not see it. (In the proof #
     scores -B in a head that is off, which is the wrong sign, and 0 in one that is on.) One dimension more,
     where only # has a key, and the query BOUND ((L + 1) off_i - l) does both: # scores BOUND or more, or
     -BOUND or less. A neuron also reads -BOUND off_i - BOUND 1[# here]; so does one more neuron, for the
-    constant that the proof leaves on. What is on gets only zeros added: no precision is lost.
-    """
+    constant that the proof leaves on. What is on gets only zeros added: no precision is lost."""
     stream = layer.stream
     switch = stream.rows(off=BOUND * (L + 1) * is_i, loop=-BOUND)
     dummy = stream['dummy']
@@ -123,12 +117,10 @@ def add_switched(layer: Layer, block, is_i, L: int):
 @torch.no_grad()
 def think(base: LoopedGPT, m: int) -> Construction:
     """Thm 5.4: n tokens and m dummies # -> the same tokens and the base's m greedy thoughts, in m loops.
-
     The block is the base's L layers and 3 more (`hand_on`), the same for any n and m: `open` is 1 at dummies,
     so the weights need not know n, which the mask of the proof has to. A mask needs both x and `kept`. After
     the last loop a thought is an input embedding, which the base's output layer cannot read: hence `told`.
-    By the paper's recursion TF^m is the m-th token: the answer after m - 1 thoughts.
-    """
+    By the paper's recursion TF^m is the m-th token: the answer after m - 1 thoughts."""
     config = base.config
     d = config.n_embd
     V = config.vocab_size
@@ -158,7 +150,6 @@ def think(base: LoopedGPT, m: int) -> Construction:
 
 
 def thought_stream(d: int, V: int) -> Stream:
-    """The coordinates of the model that thinks."""
     return Stream(
         x=d,            # what the layers make of the input embedding
         kept=d,         # the input embedding
@@ -178,10 +169,8 @@ def thought_stream(d: int, V: int) -> Stream:
 
 def hand_on(stream: Stream, base: LoopedGPT, head_size: int) -> list[Layer]:
     """The three layers that end a loop: next tokens go to the right, and the first dummy takes what it gets.
-
     The mask of the proof, 1[i >= n + t] in loop t, lets all dummies take what they get, which is right at
-    n + t only. Here go = open_i - open_(i-1) is 1 at that dummy, which is open no more afterwards.
-    """
+    n + t only. Here go = open_i - open_(i-1) is 1 at that dummy, which is open no more afterwards."""
     first = Layer(stream)
     second = Layer(stream)
     third = Layer(stream)

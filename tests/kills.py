@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,34 +45,46 @@ def wait_for_steps(process, number: int):
     raise AssertionError('the run has ended before')
 
 
+@contextmanager
+def started(*arguments):
+    """A run as a process, which ends with the block whatever happens."""
+    process = start(ROOT, *arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
+
+
 def kill_again_and_again(folder: Path, count: int, chance: random.Random) -> dict:
     """SIGKILL at random moments of a run that goes on after each; then compares it with one left alone."""
     folder.mkdir(exist_ok=True)
     options = [f'--max_steps={60 * count + 200}', '--checkpoint_interval=3']
     began = time.perf_counter()
-    process = start(ROOT, folder / 'whole', *options)
-    wait_for_steps(process, 1)
-    start_up = time.perf_counter() - began
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
+    with started(folder / 'whole', *options) as process:
+        wait_for_steps(process, 1)
+        start_up = time.perf_counter() - began
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
 
     killed = folder / 'killed'
     steps = []
     for _ in range(count):
-        process = start(ROOT, killed, '--resume=auto', *options)
-        if chance.random() < IN_START_UP:
-            time.sleep(chance.uniform(0, start_up))
-        else:
-            wait_for_steps(process, chance.randrange(1, 60))
-            time.sleep(chance.uniform(0, 0.05))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with started(killed, '--resume=auto', *options) as process:
+            if chance.random() < IN_START_UP:
+                time.sleep(chance.uniform(0, start_up))
+            else:
+                wait_for_steps(process, chance.randrange(1, 60))
+                time.sleep(chance.uniform(0, 0.05))
+            os.killpg(process.pid, signal.SIGKILL)
         steps.append(step_of(killed))
     assert steps == sorted(steps) and 0 < steps[-1] < 60 * count + 200, steps
 
-    last = start(ROOT, killed, '--resume=auto', *options)
-    output, _ = last.communicate()
-    assert last.returncode == 0, output
+    with started(killed, '--resume=auto', *options) as process:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
     assert_same_runs(folder / 'whole', killed)
     assert not glob.glob(f'{killed}/*.tmp'), os.listdir(killed)
     return dict(sigkills=count, different_steps=len(set(steps)), same_bits=True)
@@ -81,16 +94,13 @@ def terminate_twice(folder: Path, count: int, chance: random.Random) -> dict:
     """Two SIGTERMs to all processes of a run, 10 to 300 ms apart: each time it has saved where it stopped."""
     steps = [0]
     for _ in range(count):
-        process = start(ROOT, folder, '--resume=auto', '--max_steps=100000', '--checkpoint_interval=90000')
-        wait_for_steps(process, chance.randrange(1, 30))
-        time.sleep(chance.uniform(0, 0.05))
-        os.killpg(process.pid, signal.SIGTERM)
-        time.sleep(chance.uniform(0.01, 0.3))
-        try:
+        with started(folder, '--resume=auto', '--max_steps=100000', '--checkpoint_interval=90000') as process:
+            wait_for_steps(process, chance.randrange(1, 30))
+            time.sleep(chance.uniform(0, 0.05))
             os.killpg(process.pid, signal.SIGTERM)
-        except ProcessLookupError:  # it has left by now
-            pass
-        output, _ = process.communicate(timeout=WAIT_MAX)
+            time.sleep(chance.uniform(0.01, 0.3))
+            os.killpg(process.pid, signal.SIGTERM)  # it may have left by now, but nobody has waited for it
+            output, _ = process.communicate(timeout=WAIT_MAX)
         steps.append(step_of(folder))
         assert process.returncode == 128 + signal.SIGTERM, output
         assert steps[-1] > steps[-2] and f'stopped at step {steps[-1]} of 100000' in output, output
@@ -117,7 +127,7 @@ def wait_until(holds, process):
     while not holds():
         assert process.poll() is None, f'torchrun has left with {process.returncode}'
         assert time.perf_counter() < until, 'nothing happens any more'
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def restart_again_and_again(folder: Path, count: int, chance: random.Random) -> dict:

@@ -47,3 +47,18 @@ def test_values_that_do_not_fit_are_refused():
 def test_the_models_options_are_declared_once():
     declared = set(Config.__annotations__) & set(ModelConfig.__annotations__)
     assert not declared and dataclasses.is_dataclass(ModelConfig)
+
+
+@pytest.mark.parametrize('argument,says', [
+    ('--decay_start=-2', 'at least -1'), ('--stages=1x1000000000000', 'at most 100,000'),
+    ('--stages=4x1+100x1000', 'applies 100,004 blocks')])
+def test_values_without_a_meaning(argument, says):
+    with pytest.raises(UserError, match=says):
+        configure(Config, [argument], '', extend=with_task)
+
+
+@pytest.mark.parametrize('line', ['task = ["phop"]', 'task = None', 'out_dir = "a\\0b"'])
+def test_values_of_a_file_that_are_of_no_use(line, tmp_path):
+    (tmp_path / 'run.py').write_text(line, encoding='utf-8')
+    with pytest.raises(UserError, match='takes'):
+        configure(Config, [str(tmp_path / 'run.py')], '', extend=with_task)

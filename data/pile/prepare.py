@@ -16,7 +16,6 @@ import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +31,6 @@ from problems.shards import ShardWriter, check_sums
 from problems.text import END_OF_TEXT, GPT2
 
 SOURCE = 'monology/pile-uncopyrighted'
-SOURCE_SPLITS = {'train': 'train', 'val': 'validation'}  # by ours
 tokenizer = None  # one in each worker process
 
 
@@ -48,42 +46,30 @@ class PrepareConfig:
     verify: bool = False             # only compare the shards in `out` with their checksums
 
     def check(self):
-        if self.data_files and self.data_files.count(',') != 1:
-            raise ValueError(f'data_files={self.data_files!r} must be two paths, TRAIN,VAL')
+        paths = map(os.path.expanduser, self.data_files.split(','))
+        if self.data_files and list(map(os.path.isfile, paths)) != [True, True]:
+            raise ValueError(f'data_files={self.data_files!r} must be two files, TRAIN,VAL')
 
 
-@contextmanager
-def source_errors(config):
-    """The hub's errors are many: each becomes a line."""
+def chunks(config, split: str, first: int, size=64):
+    """Yields the texts of documents `first`, .. in lists; None where a record has no field 'text'."""
+    datasets = import_datasets()
     try:
-        yield
-    except Exception as error:
+        if config.data_files:
+            train, val = map(os.path.expanduser, config.data_files.split(','))
+            files = {'train': train, 'val': val}
+            source = datasets.load_dataset('json', data_files=files, split=split, streaming=True)
+        else:
+            name = 'validation' if split == 'val' else split
+            source = datasets.load_dataset(SOURCE, split=name, revision=config.revision, streaming=True)
+        records = iter(source.skip(first))
+        while texts := [record.get('text') for record in itertools.islice(records, size)]:
+            yield texts
+    except Exception as error:  # the hub's errors are many
         first_line = str(error).partition('\n')[0]
         raise UserError(f'{config.data_files or SOURCE} could not be read ({type(error).__name__}: '
                         f'{first_line}); whole shards are kept: the same command goes on; .jsonl files that '
                         'were fetched elsewhere are named by --data_files=TRAIN,VAL') from None
-
-
-def open_source(config, split: str):
-    """The documents of a split as a stream of records with a field 'text'."""
-    datasets = import_datasets()
-    with source_errors(config):
-        if config.data_files:
-            paths = dict(zip(SOURCE_SPLITS, config.data_files.split(','), strict=True))
-            path = os.path.expanduser(paths[split])
-            return datasets.load_dataset('json', data_files=path, split='train', streaming=True)
-        name = SOURCE_SPLITS[split]
-        return datasets.load_dataset(SOURCE, split=name, revision=config.revision, streaming=True)
-
-
-def chunks(config, source, size=64):
-    """Yields the texts of successive documents, in lists; None where a record has no field 'text'."""
-    records = iter(source)
-    texts = [None]
-    while texts:
-        with source_errors(config):
-            texts = [record.get('text') for record in itertools.islice(records, size)]
-        yield texts
 
 
 def start_worker():
@@ -123,7 +109,7 @@ def in_order(pool, items, ahead: int):
         yield call.result()
 
 
-def prepare(config, split: str, limit: int, source, pool, processes: int):
+def prepare(config, split: str, limit: int, pool, processes: int):
     """Writes a split's shards up to the document that reaches `limit` tokens."""
     name = config.data_files or SOURCE
     header = dict(tokenizer='gpt2', vocab_size=END_OF_TEXT['gpt2'] + 1, source=name, revision=config.revision)
@@ -133,8 +119,7 @@ def prepare(config, split: str, limit: int, source, pool, processes: int):
         return
 
     without_text = []  # numbers of documents
-    texts = chunks(config, source.skip(writer.documents))
-    results = in_order(pool, texts, 4 * processes)
+    results = in_order(pool, chunks(config, split, writer.documents), 4 * processes)
     with tqdm(total=limit or None, initial=writer.written, unit='token', unit_scale=True, desc=split,
               disable=None) as bar:
         for tokens, n_bytes in itertools.chain.from_iterable(results):
@@ -167,9 +152,8 @@ def main(argv):
     try:
         with ProcessPoolExecutor(processes, initializer=start_worker) as pool:
             pool.submit(tokenise, []).result()  # the processes fork before the source has threads
-            train = open_source(config, 'train')
-            prepare(config, 'val', config.val_tokens, open_source(config, 'val'), pool, processes)
-            prepare(config, 'train', config.limit_tokens, train, pool, processes)
+            prepare(config, 'val', config.val_tokens, pool, processes)
+            prepare(config, 'train', config.limit_tokens, pool, processes)
     except BrokenProcessPool:
         raise UserError('a process that tokenises was killed (out of memory?); whole shards are kept: the '
                         'same command goes on') from None

@@ -47,19 +47,15 @@ class PrepareConfig:
 
 
 def find_files(root: str, left_out: dict):
-    """Yields (path, path below the root) of a single file, or of all in a folder in order.
-
-    left_out gets the paths of what is passed over, by reason; so it does in the functions below.
-    """
+    """Yields (path, path below the root) of a single file, or of all in a folder in order."""
     if os.path.isfile(root):
         yield root, os.path.basename(root)
-    elif not os.path.isdir(root):
+        return
+    if not os.path.isdir(root):
         raise UserError(f'{root} is neither a folder nor a file')
 
-    def note(error):
-        left_out[error.strerror].append(error.filename)
-
-    for folder, names, files in os.walk(root, onerror=note):
+    walk = os.walk(root, onerror=lambda error: left_out[error.strerror].append(error.filename))
+    for folder, names, files in walk:
         for name in sorted(names):
             path = os.path.join(folder, name)
             linked = os.path.islink(path)
@@ -72,34 +68,26 @@ def find_files(root: str, left_out: dict):
             yield path, os.path.relpath(path, root).replace(os.sep, '/')
 
 
-def read_text(path: str, left_out: dict) -> str:
-    """The text of a file without a byte order mark, '' where it has none."""
-    text = ''
-    reason = 'empty'
+def read_text(path: str) -> tuple[str, str]:
+    """The text of a file without a byte order mark; '' and the reason where it has none."""
+    if not os.path.isfile(path):  # opening a pipe would wait for its writer
+        return '', 'not a regular file'
     try:
-        if os.path.isfile(path):
-            with open(path, encoding='utf-8-sig', newline='') as file:
-                text = file.read()
-        else:
-            reason = 'not a regular file'  # opening a pipe would wait for its writer
+        with open(path, encoding='utf-8-sig', newline='') as file:
+            text = file.read()
     except UnicodeDecodeError:
-        reason = 'not UTF-8'
+        return '', 'not UTF-8'
     except OSError as error:
-        reason = error.strerror
+        return '', error.strerror
     if '\0' in text:
-        text = ''
-        reason = 'binary'
-    if not text:
-        left_out[reason].append(path)
-    return text
+        return '', 'binary'
+    return text, 'empty'
 
 
 def documents(roots: list[str], whole_packages: bool, left_out: dict):
-    """Yields (unit, text) of the text files under the roots that are no near copies of one before.
-
+    """Yields (unit, text) of the text files under the roots; left_out gets the paths of others, by reason.
     A unit goes to one split as a whole: a file or, with whole_packages, a package of Python files. ALIKE of a
-    near copy's distinct lines, blank ones aside, stand in one document.
-    """
+    near copy's distinct lines, blank ones aside, stand in one document."""
     holders = {}  # hash of a line -> numbers of the documents that hold it
     n_kept = 0
     for root in roots:
@@ -108,11 +96,14 @@ def documents(roots: list[str], whole_packages: bool, left_out: dict):
                 if not path.endswith('.py'):
                     continue
                 unit = unit.split('/')[0].removesuffix('.py')
-            text = read_text(path, left_out)
+
+            text, reason = read_text(path)
             lines = {hash(line) for line in map(str.strip, text.splitlines()) if line}
-            if is_near_copy(lines, holders, n_kept):
+            if not text:
+                left_out[reason].append(path)
+            elif is_near_copy(lines, holders, n_kept):
                 left_out['nearly a copy'].append(path)
-            elif text:
+            else:
                 for line in lines:
                     holders.setdefault(line, array('I')).append(n_kept)
                 n_kept += 1
@@ -121,10 +112,8 @@ def documents(roots: list[str], whole_packages: bool, left_out: dict):
 
 def is_near_copy(lines: set, holders: dict, n_kept: int) -> bool:
     """Whether one of the kept documents holds ALIKE of the lines.
-
     Lines that few documents hold are counted first; those that many hold only where a document can still have
-    enough. So the time is near linear in the number of documents.
-    """
+    enough. So the time is near linear in the number of documents."""
     needed = math.ceil(ALIKE * len(lines))
     rarest_first = sorted(lines, key=lambda line: len(holders.get(line, ())))
     middle = len(lines) - needed + max(1, needed // 2)
@@ -140,26 +129,22 @@ def is_near_copy(lines: set, holders: dict, n_kept: int) -> bool:
 
 
 def in_splits(kept: list[tuple], val_share: float) -> dict:
-    """The texts of train and val; a single document is cut at a line end. UserError where one has none."""
+    """The texts of train and val, by a hash of the unit; a single text is cut at a line end."""
     texts = {'train': [], 'val': []}
     for unit, text in kept:
-        texts[split_by_name(unit, val_share)].append(text)
+        digest = hashlib.sha256(unit.encode('utf-8', 'surrogatepass')).digest()
+        place = int.from_bytes(digest[:8], 'big')  # uniform below 2^64
+        texts['val' if place < val_share * 2 ** 64 else 'train'].append(text)
     if len(kept) == 1:
         place = round(len(text) * (1 - val_share))
         cut = text.rfind('\n', 0, place) + 1 or text.find('\n', place) + 1
         texts = {'train': [text[:cut]], 'val': [text[cut:]]}
+
     for split, parts in texts.items():
         if not any(parts):
             raise UserError(f'no text for {split} in {len(kept)} documents (a single one is cut at a line '
                             'end): give more, or another --val_share')
     return texts
-
-
-def split_by_name(unit: str, val_share: float) -> str:
-    """'val' for a share of all units, by a hash of their names, else 'train'."""
-    digest = hashlib.sha256(unit.encode('utf-8', 'surrogatepass')).digest()
-    place = int.from_bytes(digest[:8], 'big')  # uniform below 2^64
-    return 'val' if place < val_share * 2 ** 64 else 'train'
 
 
 def hash_of(kept: list[tuple]) -> str:
@@ -173,21 +158,19 @@ def hash_of(kept: list[tuple]) -> str:
 def main(argv):
     config, roots = configure(PrepareConfig, argv, __doc__, positional='files or folders')
     whole_packages = not roots
-    if roots:
-        roots = [os.path.abspath(os.path.expanduser(root)) for root in roots]
-        source = ' '.join(map(os.path.basename, roots))
-        name = os.path.basename(roots[0]).removesuffix('.txt')
-        revision = ''
-    else:
+    roots = [os.path.abspath(os.path.expanduser(root)) for root in roots]
+    names = [os.path.basename(root) for root in roots] or ['stdlib']
+    source = ' '.join(names)
+    revision = ''
+    if whole_packages:
         roots = [sysconfig.get_paths()['stdlib']]
         source = 'standard library'
-        name = 'stdlib'
         revision = f'Python {platform.python_version()} '
-    out = config.out or os.path.join('data', name)
+    out = config.out or os.path.join('data', names[0].removesuffix('.txt'))
     if config.verify:
         return check_sums(out, anew=True)
 
-    # all that can fail, before anything is written
+    # whatever can be wrong is found before anything is written
     check_writable(out)
     tokenizer = TOKENIZERS[config.tokenizer]()
     left_out = defaultdict(list)
@@ -197,8 +180,8 @@ def main(argv):
     texts = in_splits(kept, config.val_share)
 
     end = END_OF_TEXT[config.tokenizer]
-    header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source,
-                  revision=f'{revision}val_share {config.val_share:g} sha256 {hash_of(kept)}')
+    revision += f'val_share {config.val_share:g} sha256 {hash_of(kept)}'
+    header = dict(tokenizer=config.tokenizer, vocab_size=end + 1, source=source, revision=revision)
     for split, parts in texts.items():
         writer = ShardWriter(out, split, header, config.shard_tokens)
         if not writer.finished:

@@ -25,6 +25,28 @@ def test_a_checkpoint_of_another_version_is_said_to_be_one(tmp_path):
             checkpoint.load_model(folder)
 
 
+def test_a_checkpoint_whose_bytes_have_changed_is_damaged(tmp_path):
+    """torch writes a checksum of each tensor and compares none: the weights would be others, in silence."""
+    path = os.path.join(run(tmp_path / 'run'), 'best.pt')
+    with open(path, 'rb') as file:
+        data = file.read()
+    head = checkpoint.load(path)['model']['head.weight'].numpy().tobytes()
+    place = data.index(head)
+    with open(path, 'wb') as file:
+        file.write(data[:place] + bytes([data[place] ^ 1]) + data[place + 1:])
+    with pytest.raises(UserError, match='is damaged: .* checksum'):
+        checkpoint.load(path)
+
+
+def test_a_part_of_another_kind_is_said(tmp_path):
+    path = os.path.join(run(tmp_path / 'run'), 'ckpt.pt')
+    saved = checkpoint.load(path)
+    for name, value in (('step', '12'), ('config', None), ('rng', [1]), ('optimizer', None)):
+        checkpoint.save(path, saved | {name: value})
+        with pytest.raises(UserError, match=f'{name} is missing or of another kind'):
+            checkpoint.load(path)
+
+
 def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     """Held up until three steps later; what is then written is the state of the step that saved."""
     options = dict(eval_interval=100, checkpoint_interval=5, schedule='constant')

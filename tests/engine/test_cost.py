@@ -114,3 +114,9 @@ def test_the_time_that_a_run_may_take():
     assert 'about 37.5 hours' in cost.time_estimate(model, task, config, machine, step=0)
     assert 'config/laptop' in cost.time_estimate(model, task, config, machine, step=0)
     assert 'about 0 minutes' in cost.time_estimate(model, task, config, machine, step=config.max_steps)
+
+
+def test_a_huge_batch_is_cut_at_once():
+    calls = []
+    parts = cost.fewest_parts(10 ** 11, lambda size: calls.append(size) or size <= 1000)
+    assert parts == 10 ** 8 and len(calls) < 50

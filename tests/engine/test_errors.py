@@ -19,7 +19,8 @@ def test_torchruns_variables_are_believed_whole():
 
 @pytest.mark.parametrize('name,value', [
     *((name, '') for name in TORCHRUN if name != 'WORLD_SIZE'), ('RANK', 'two'), ('RANK', '4'),
-    ('RANK', '-1'), ('LOCAL_RANK', '7'), ('WORLD_SIZE', 'x'), ('MASTER_PORT', '1.5')])
+    ('RANK', '-1'), ('LOCAL_RANK', '7'), ('WORLD_SIZE', 'x'), ('MASTER_PORT', '1.5'),
+    ('MASTER_PORT', '65536')])
 def test_or_not_at_all(name, value):
     with pytest.raises(UserError, match=name):
         ranks(TORCHRUN | {name: value})
@@ -71,3 +72,22 @@ def test_a_terminal_without_a_letter_shows_a_question_mark(root, monkeypatch):
     result = script('print("café ± \U0001f600")', PYTHONIOENCODING='ascii')
     assert (result.returncode, result.stdout) == (0, 'caf? ? ?\n')
     assert script('raise KeyboardInterrupt').returncode == 130
+
+
+def test_an_error_of_several_lines_is_one(root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert script('raise UserError("one\\ntwo")').stderr == 'error: one two\n'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+@pytest.mark.parametrize('code', ['print(1)', 'print(1); raise UserError("x")', 'print(1); sys.exit(0)'])
+def test_output_to_a_full_disk_is_one_line(code, root, monkeypatch):
+    """What is left in the buffer of stdout makes Python complain once more at its end, with exit code 120."""
+    monkeypatch.chdir(root)
+    code = f'import sys; from engine.errors import one_line_errors, UserError\nwith one_line_errors(): {code}'
+    environment = {name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'}
+    with open('/dev/full', 'w', encoding='utf-8') as full:
+        result = subprocess.run([sys.executable, '-c', code], stdout=full, stderr=subprocess.PIPE, text=True,
+                                env=environment | dict(PYTHONPATH='.'))
+    says = 'x' if 'UserError' in code.splitlines()[1] else 'No space left on device'
+    assert (result.returncode, result.stderr) == (2, f'error: {says}\n')

@@ -27,3 +27,13 @@ def test_rows_after_the_checkpoint_are_written_again(tmp_path, monkeypatch):
 def test_without_git_a_run_still_starts(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
     assert logs.git_commit() == 'unknown'
+
+
+def test_what_a_kill_left_half_written_goes(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5)
+        with pytest.raises(SystemExit):
+            run(tmp_path / 'run')
+    (tmp_path / 'run' / 'best.pt.tmp').write_bytes(b'half')
+    run(tmp_path / 'run', resume='auto')
+    assert not list((tmp_path / 'run').glob('*.tmp'))

@@ -72,3 +72,9 @@ def test_in_float32_the_weights_stay():
     model = LoopedGPT(ModelConfig('2x2', 11, 16, 16, 2))
     assert runtime.Runtime(CPU, 'float32', False).for_inference(model) is model
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_a_count_of_restarts_that_is_no_number(monkeypatch):
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', 'x')
+    with pytest.raises(UserError, match='TORCHELASTIC_RESTART_COUNT'):
+        runtime.restarts()

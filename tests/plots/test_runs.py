@@ -22,3 +22,17 @@ def test_unfinished_or_unevaluated_runs_are_refused(tmp_path):
     (dict(stages='6x1', regularize_k=2, regularize_weight=10.0), '6x1 reg2')])
 def test_names(config, name):
     assert model_name(config) == name
+
+
+@pytest.mark.parametrize('name,text,says', [
+    ('config.json', '', 'cut'), ('config.json', '{"config": {}}', 'cut'), ('config.json', '[]', 'cut'),
+    ('test.csv', 'difficulty,loops,accuracy,count\n8,2,0.5', 'row 1 is cut'), ('test.csv', '', 'no rows'),
+    ('test.csv', 'difficulty,loops\n8,2\n', "no column 'accuracy'"), ('eval.csv', 'step\n', 'no rows'),
+    ('metrics.csv', 'step,ms_per_step\n1,nan\n', "ms_per_step='nan'"), ('eval.csv', '"step\n1\n', 'no whole'),
+    ('baselines.csv', b'\xff\xfe', 'no whole CSV file')])
+def test_files_that_are_not_whole(name, text, says, tmp_path):
+    folder = write_run(tmp_path / 'run', '1x2', 0, {8: 1.0})
+    data = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / 'run' / name).write_bytes(data)
+    with pytest.raises(UserError, match=says):
+        read_run(folder)
