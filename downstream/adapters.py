@@ -67,12 +67,8 @@ def load_language_model(name: str, checkpoint: str = 'best.pt', device='cpu') ->
     if not task.per_token:
         raise UserError(f'{name} has no tokenizer: the model knows the symbols of its own task only; '
                         'runs of --task=tokens and --task=variables can be evaluated')
-    try:
-        tokenizer = task.codec
-    except ValueError as error:  # its vocabulary cannot be downloaded
-        raise UserError(error) from None
     scale = 1 if task.tokenizer == 'gpt2' else CHARACTERS_PER_TOKEN
-    return with_tokenizer(path, model, tokenizer, END_OF_TEXT[task.tokenizer], scale, step)
+    return with_tokenizer(path, model, task.codec, END_OF_TEXT[task.tokenizer], scale, step)
 
 
 def with_tokenizer(name, model, tokenizer, end, scale, step) -> LanguageModel:

@@ -167,11 +167,11 @@ def is_intact(name: str, sha256: str, anew=False) -> bool:
         digest = hashlib.sha256()
         while block := file.read(2 ** 20):
             digest.update(block)
-    if digest.hexdigest() != sha256:
-        return False
-    with suppress(OSError), open(f'{name}.stamp', 'w', encoding='utf-8') as stamp_file:
-        stamp_file.write(stamp)  # unless the folder may only be read
-    return True
+    intact = digest.hexdigest() == sha256
+    if intact or anew:  # where the folder may only be read, there is no stamp
+        with suppress(OSError), open(f'{name}.stamp', 'w', encoding='utf-8') as stamp_file:
+            stamp_file.write(stamp if intact else '')
+    return intact
 
 
 @lru_cache(MAPS_MAX)

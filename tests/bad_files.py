@@ -1,13 +1,12 @@
-"""Bad files for every command that reads some: shards, checkpoints, folders of runs, records, sources."""
+"""Bad files for every command that reads some: shards, checkpoints, folders of runs."""
 import csv
 import io
 import json
 import os
 import pickle
 import random
-import string
 
-from bad_inputs import GOOD, PHOP, TEXT, Case, with_options
+from bad_inputs import GOOD, PHOP, TEXT, Case, on_records, with_options
 
 
 def case_of_file(kind, script, arguments, needs, path, change, told, **more) -> Case:
@@ -211,6 +210,13 @@ OF_A_MODEL = [*(without_config(key) for key in ('task', 'stages', 'n_embd')),
                   ('positions', 'alibi'), ('n_embd', 18), ('task', ['phop'])))]
 
 
+GPT2_FOLDERS = [
+    {}, {'config.json': ''}, {'config.json': '{"model_type": "gpt2"}'},
+    {'config.json': '{"model_type": "llama"}'},
+    {'config.json': '{"model_type": "gpt2", "n_embd": "wide"}'},
+    {'config.json': '{"model_type": "gpt2", "n_layer": 1}', 'model.safetensors': 'no tensors'}]
+
+
 def checkpoint_cases(chance: random.Random):
     for number, (change, told) in enumerate(damaged_checkpoints(chance)):
         script, arguments, needs, name = READERS[number % len(READERS)]
@@ -225,6 +231,15 @@ def checkpoint_cases(chance: random.Random):
     for script, arguments, needs, name in READERS:
         for act in ACTS:
             yield case_of_path('checkpoint', script, arguments, needs, f'{needs.split()[0]}/{name}', act)
+    for made in GPT2_FOLDERS:
+        def spoil(folder, made=made):
+            os.mkdir(f'{folder}/gpt2')
+            for name, text in made.items():
+                with open(f'{folder}/gpt2/{name}', 'w', encoding='utf-8') as file:
+                    file.write(text)
+        spoil.__doc__ = f'a folder of {made}'
+        arguments = ['gpt2:gpt2', *on_records('asdiv')[1:], '--out_dir=new']
+        yield Case('checkpoint of GPT-2', 'eval_downstream', arguments, 'records', spoil)
     for options in (['--seed=3'], ['--stages=2x1'], ['--n_embd=32'], ['--task=phop', '--p=2'],
                     ['--resume=never'], ['--batch_size=9'], ['--optimizer=adamw'], ['--ema=0.9']):
         yield Case('checkpoint of another run', 'train', [*RESUMED, *options], 'phop')
@@ -302,88 +317,4 @@ def folder_cases(chance: random.Random):
     yield with_options('plot', 'folder of a run', '--paper=phop/metrics.csv')
 
 
-# --- records of few-shot tasks, and sources of text
-
-FIELDS = {'triviaqa': 'question answer', 'tydiqa_goldp': 'id answers context', 'natural_questions': 'answer',
-          'web_questions': 'answers', 'squad_v2': 'title answers', 'drop': 'passage answer validated_answers',
-          'quac': 'questions answers', 'coqa': 'story questions answers', 'asdiv': 'body answer',
-          'mawps_addsub': 'input target', 'svamp': 'Body Answer'}
-WRONG = [None, [], {}, [None]]
-LINES = [(lambda data: data[:-9], 'cut'), (lambda data: b'', 'empty'),
-         (lambda data: b'["a", "b"]\n', 'a list'), (lambda data: b'"text"\n', 'strings'),
-         (lambda data: b'\xff\xfe\n', 'not UTF-8'),
-         (lambda data: data.replace(b'{', b'(', 1), 'not JSON'), (lambda data: b'\n\n\n', 'of empty lines')]
-
-
-def first_record(change):
-    """A change of the first record of a .jsonl file."""
-    def changed(data):
-        first, _, rest = data.partition(b'\n')
-        return json.dumps(change(json.loads(first))).encode() + b'\n' + rest
-    return changed
-
-
-def on_records(task):
-    return ['text', f'--tasks={task}', '--data_dir=records', '--device=cpu', '--shots=1']
-
-
-def record_cases(chance: random.Random):
-    for task, names in FIELDS.items():
-        [split, *_] = sorted(name for name in ('validation', 'test', 'train') if name in SPLITS_OF.get(
-            task, 'validation'))
-        path = f'records/{task}/{split}.jsonl'
-        for name in names.split():
-            yield case_of_file('record', 'eval_downstream', on_records(task), 'text records', path,
-                               first_record(lambda row, name=name: {key: value for key, value in row.items()
-                                                                    if key != name}), f'without {name}')
-        name, value = chance.choice(names.split()), chance.choice(WRONG)
-        told = f'with {name}={value!r}'
-        yield case_of_file('record', 'eval_downstream', on_records(task), 'text records', path,
-                           first_record(lambda row, name=name, value=value: row | {name: value}), told)
-    for change, told in LINES:
-        yield case_of_file('record', 'eval_downstream', on_records('asdiv'), 'text records',
-                           'records/asdiv/validation.jsonl', change, told)
-    for act in ACTS:
-        yield case_of_path('record', 'eval_downstream', on_records('asdiv'), 'text records',
-                           'records/asdiv/validation.jsonl', act)
-
-
-SPLITS_OF = {'web_questions': 'test', 'svamp': 'test', 'mawps_addsub': 'train'}
-
-
-def source_cases(chance: random.Random):
-    """Text for the prepare scripts."""
-    def rows(*values):
-        return '\n'.join(map(json.dumps, values)).encode()
-    pile = [(lambda data: b'', 'empty'), (lambda data: data[:-9], 'cut'),
-            (lambda data: b'\xff\xfe', 'not UTF-8'), (lambda data: rows(dict(body='x')), 'without text'),
-            (lambda data: rows(dict(text=7)), 'of numbers'), (lambda data: rows(dict(text=None)), 'of null'),
-            (lambda data: rows('x', 'y'), 'of strings'),
-            (lambda data: rows([1], [2]), 'of lists'), (lambda data: b'{', 'not JSON')]
-    for change, told in pile:
-        split = chance.choice(['train', 'val'])
-        yield case_of_file('source', 'data/pile/prepare', *GOOD['data/pile/prepare'], f'pile/{split}.jsonl',
-                           change, told, works=split == 'train')
-    for act in ACTS:
-        yield case_of_path('source', 'data/pile/prepare', *GOOD['data/pile/prepare'], 'pile/val.jsonl', act)
-
-    def empty(folder):
-        os.mkdir(f'{folder}/texts')
-
-    def binary(folder):
-        os.mkdir(f'{folder}/texts')
-        for name in string.ascii_lowercase:
-            with open(f'{folder}/texts/{name}', 'wb') as file:
-                file.write(bytes(range(256)))
-
-    def one_word(folder):
-        os.mkdir(f'{folder}/texts')
-        with open(f'{folder}/texts/a.txt', 'w', encoding='utf-8') as file:
-            file.write('word')
-    for spoil in (empty, binary, one_word):
-        yield Case('source', 'data/text/prepare', ['texts', '--out=new'], '', spoil)
-    yield Case('source', 'data/text/prepare', ['texts', '--out=texts/0.txt'], 'texts')
-    yield Case('source', 'data/text/prepare', ['texts', '--out=new', '--val_share=1e-9'], 'texts')
-
-
-MAKERS = (shard_cases, checkpoint_cases, folder_cases, table_cases, record_cases, source_cases)
+MAKERS = (shard_cases, checkpoint_cases, folder_cases, table_cases)

@@ -80,10 +80,9 @@ OUT_OF_RANGE = {
               '--p=2,2', '--length=1', '--p=400', '--block_size=3', '--vocab_size=1', '--dropout=1',
               '--learning_rate=0', '--batch_size=0', '--max_steps=0', '--warmup_steps=-1', '--ema=1',
               '--keep_interval=3', '--regularize_weight=1', '--regularize_k=1 --stages=1x1',
-              '--seed=2147483648',
-              '--input_injection=True --stages=2x1', '--init_std=0', '--n_letters=1', '--n_letters=300',
-              '--difficulty_start=1,2', '--wandb=True', '--head_size=3', '--dry_run_mfu=2', '--device=cuda',
-              '--decay_start=-2'],
+              '--seed=2147483648', '--input_injection=True --stages=2x1', '--init_std=0', '--n_letters=1',
+              '--n_letters=300', '--difficulty_start=1,2', '--head_size=3', '--dry_run_mfu=2',
+              '--device=cuda', '--decay_start=-2'],
     'eval_tasks': ['--loops=-1', '--examples=0', '--loops_max=3 --loops_min=5', '--threshold=0',
                    '--checkpoint=other.pt', '--split=train'],
     'sample': ['--temperature=-1', '--loops=-2', '--batch=0', '--top_k=-1', '--checkpoint=step_9.pt'],
@@ -104,8 +103,8 @@ HUGE = ['--n_embd=1000000000', '--length=1000000000000', '--n_ff=1000000000000',
 SCRIPTS_WORDS = [  # what is given that is no option
     ('train', ['nothing.py']), ('train', ['config/nothing.py', '--n_embd=16']), ('eval_tasks', []),
     ('eval_tasks', ['a', 'b']), ('sample', []), ('eval_downstream', []),
-    ('eval_downstream', ['gpt2:nowhere']),
-    ('eval_downstream', ['text', 'text']), ('plot', []), ('plot', ['dmeo', 'phop']), ('plot', ['demo']),
+    ('eval_downstream', ['gpt2:nowhere']), ('eval_downstream', ['text', 'text']), ('plot', []),
+    ('plot', ['dmeo', 'phop']), ('plot', ['demo']),
     ('bench', []), ('bench', ['rws']), ('bench', ['inference']), ('bench', ['inference', 'nothing.py']),
     ('theory', ['5.1']), ('data/text/prepare', ['nowhere']), ('data/pile/prepare', ['pile'])]
 
@@ -137,8 +136,7 @@ CONFIGURATIONS = {
     'wrong types': [b'n_embd = "x"', b'n_embd = 16.5', b'n_embd = None', b'n_embd = [16]', b'compile = 1',
                     b'p = ("a",)', b'p = {1}', b'dropout = float("nan")', b'stages = 6', b'task = None',
                     b'learning_rate = True', b'out_dir = 5', b'out_dir = "a\\0"', b'task = ["phop"]',
-                    b'max_steps = 10 ** 30',
-                    b'learning_rate = 10 ** 400'],
+                    b'max_steps = 10 ** 30', b'learning_rate = 10 ** 400'],
     'unknown names': [b'n_embed = 16', b'layers = 6', b'import numpy\nx = numpy.ones(3)'],
     'encoding': ['# été\nn_embd = 16'.encode('latin-1'), 'n_embd = 16'.encode('utf-16'), b'\xff\xfe\0\0',
                  bytes(range(128, 256))],
@@ -208,6 +206,11 @@ WRITERS = {  # scripts whose work is short, with what they write
     'data/text/prepare': GOOD['data/text/prepare'], 'data/pile/prepare': GOOD['data/pile/prepare'],
     'eval_downstream': GOOD['eval_downstream'],
 }
+WRITTEN = {  # a file that each writes under another name first
+    'eval_tasks': 'phop/test.csv', 'plot': 'new/demo.csv', 'theory': 'new/theory.csv',
+    'data/text/prepare': 'new/train_00000.bin', 'data/pile/prepare': 'new/val_00000.json',
+    'eval_downstream': 'text/downstream.csv',
+}
 
 
 def disk_cases(chance: random.Random):
@@ -223,6 +226,15 @@ def disk_cases(chance: random.Random):
     for script in ('sample', 'plot', 'eval_tasks', 'theory', 'data/text/prepare', 'eval_downstream', 'train'):
         yield with_options(script, 'full disk', stdout='/dev/full', works=True)
     yield Case('full disk', 'train', ['--help'], stdout='/dev/full')
+
+    for script, path in WRITTEN.items():
+        arguments, needs = WRITERS[script]
+
+        def spoil(folder, path=path):
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            os.symlink('/dev/full', os.path.join(folder, f'{path}.tmp'))
+        spoil.__doc__ = f'a link from {path}.tmp to /dev/full'
+        yield Case('full disk', script, arguments, needs, spoil, works=True)
 
     for script, (arguments, needs) in WRITERS.items():
         yield Case('read-only folder', script, arguments, needs, spoil=read_only, permissions=True)

@@ -1,6 +1,8 @@
 """Shared by all tests: the project's folder, and one seed."""
 import os
 
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch is imported: the tests' models are tiny
+
 import pytest
 import torch
 

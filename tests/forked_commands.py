@@ -14,11 +14,13 @@ import sys
 import threading
 import time
 import traceback
+from importlib.util import find_spec
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = ('train', 'eval_tasks', 'sample', 'eval_downstream', 'plot', 'bench', 'theory', 'data/text/prepare',
            'data/pile/prepare')
+MEMORY_MAX = 2 ** 34  # bytes of a process, address space that is only reserved included
 
 
 class Ended(NamedTuple):
@@ -43,6 +45,8 @@ def import_everything():
     import train  # noqa: F401
     from engine.files import import_datasets
     import_datasets()
+    if find_spec('transformers'):
+        from transformers import AutoConfig, AutoTokenizer, GPT2LMHeadModel  # noqa: F401
     gc.collect()
     gc.freeze()
 
@@ -52,11 +56,18 @@ def path_of(script: str) -> str:
 
 
 def clean_environment(home: str) -> dict:
-    """This process's environment without what torchrun sets, offline."""
-    left_out = ('WORLD_SIZE', 'RANK', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT', 'PYTHONUNBUFFERED')
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in left_out and not name.startswith('TORCHELASTIC')}
-    return environment | dict(HOME=home, OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1')
+    """This process's environment without what torchrun sets, offline, without a GPU."""
+    left_out = ('WORLD_SIZE', 'RANK', 'LOCAL_RANK', 'MASTER_', 'TORCHELASTIC', 'PYTHONUNBUFFERED',
+                'PYTHONMALLOC', 'GLIBC_TUNABLES')
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return environment | dict(HOME=home, OMP_NUM_THREADS='1', HF_HUB_OFFLINE='1', CUDA_VISIBLE_DEVICES='')
+
+
+def limit(file_limit: int):
+    """Limits what a process may take: memory, so that too much is refused at once, and perhaps files."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+    if file_limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
 
 def run_forked(script, arguments, folder, environment, file_limit=0, stdout='', prelude=None, timeout=10.0):
@@ -119,8 +130,7 @@ def in_child(script, arguments, folder, environment, file_limit, prelude) -> int
     sys.path[1:1] = [ROOT]
     if prelude:
         prelude()
-    if file_limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+    limit(file_limit)
     code = 0
     try:
         runpy.run_path(path_of(script), run_name='__main__')
@@ -145,15 +155,12 @@ def in_child(script, arguments, folder, environment, file_limit, prelude) -> int
 
 def run_real(script, arguments, folder, environment, file_limit=0, stdout='', timeout=60.0):
     """The same by a new interpreter; nothing is imported yet."""
-    def limit():
-        if file_limit:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     began = time.perf_counter()
     target = open(stdout, 'wb') if stdout else subprocess.PIPE
     try:
         process = subprocess.run([sys.executable, path_of(script), *arguments], cwd=folder, env=environment,
                                  stdin=subprocess.DEVNULL, stdout=target, stderr=subprocess.PIPE,
-                                 preexec_fn=limit, timeout=timeout)
+                                 preexec_fn=lambda: limit(file_limit), timeout=timeout)
     except subprocess.TimeoutExpired as late:
         return Ended(None, '', (late.stderr or b'').decode(), timeout)
     finally:

@@ -268,12 +268,12 @@ def test_the_limit_of_minutes_holds_on_after_a_restart(monkeypatch):
 
 def test_a_second_sigterm_does_not_end_the_process_and_a_second_ctrl_c_does():
     with runtime.Stop() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert stop.wanted() and stop.exit_code() == 143
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    os.kill(os.getpid(), signal.SIGTERM)  # nor while it leaves
+    signal.raise_signal(signal.SIGTERM)  # nor while it leaves
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -283,7 +283,7 @@ def test_a_signal_that_ends_the_compiler_too_saves_and_leaves(tmp_path, monkeypa
 
     def backward(model, a_run, *more):
         if a_run.step == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             raise RuntimeError('C++ compile error')
         return real(model, a_run, *more)
     monkeypatch.setattr(train, 'backward', backward)
@@ -302,7 +302,7 @@ def test_a_stop_during_an_evaluation_is_heeded_and_the_evaluation_made_up(tmp_pa
 
     def eval_batch(task, split, *more):
         if split == 'val' and train_step[0] == at:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return real(task, split, *more)
     train_step, rate = [0], train.lr_at
     monkeypatch.setattr(train, 'lr_at', lambda step, config: train_step.__setitem__(0, step + 1)

@@ -83,8 +83,9 @@ def test_verifying_believes_no_stamp(shards, capsys):
     assert f'{len(list(shards.glob("*.bin")))} shards are what was written' in capsys.readouterr().out
     zero(shards / 'train_00003.bin', keep_time=True)
     check_sums(str(shards))
-    with pytest.raises(UserError, match='train_00003.bin: not what'):
-        check_sums(str(shards), anew=True)
+    for anew in (True, False):  # and what it found, training finds
+        with pytest.raises(UserError, match='train_00003.bin: not what'):
+            check_sums(str(shards), anew=anew)
 
 
 @pytest.mark.parametrize('change', [dict(done=[1]), dict(done=['a', 'b']), dict(bytes='x'), dict(last=1),
@@ -126,3 +127,14 @@ def test_more_shards_than_a_process_may_open(tmp_path, root, limit):
             (tmp_path / f'{split}_{number:05d}.bin').write_bytes(data)
             (tmp_path / f'{split}_{number:05d}.json').write_text(json.dumps(header), encoding='utf-8')
     subprocess.run([sys.executable, '-c', MANY, tmp_path, str(limit)], cwd=root, check=True)
+
+
+def test_a_folder_that_was_prepared_again_is_read_anew(tmp_path):
+    for seed in (0, 1):
+        docs = documents(seed=seed)
+        write(tmp_path / str(seed), docs=docs)
+        for name in os.listdir(tmp_path / str(seed)):
+            os.makedirs(tmp_path / 'd', exist_ok=True)
+            os.replace(tmp_path / str(seed) / name, tmp_path / 'd' / name)
+        window = Stream(str(tmp_path / 'd'), 'train').window(0, 300)
+        assert window.tolist() == np.concatenate(docs)[:300].tolist()
