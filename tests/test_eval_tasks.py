@@ -1,7 +1,6 @@
 """The command: every stopping rule, figures of what it writes, loop counts, baselines."""
 import csv
 import os
-import signal
 import subprocess
 import sys
 
@@ -81,7 +80,10 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monk
 def test_ctrl_c_leaves_with_a_line_and_without_half_of_the_tables(tmp_path, monkeypatch, capsys):
     folder = run(tmp_path / 'run')
     before = sorted(os.listdir(folder))
-    monkeypatch.setattr('engine.evaluation.score', lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr('engine.evaluation.score', interrupted)
     with pytest.raises(SystemExit) as left, one_line_errors():
         eval_tasks.main([folder, '--examples=30', *CPU])
     assert left.value.code == 130 and capsys.readouterr().err == 'error: stopped by Ctrl-C\n'
